@@ -1,0 +1,45 @@
+"""`python3 -m shop`: serves HTTP on PORT until SIGTERM.
+
+SIGTERM: no new connections, idle ones end, requests in flight are finished
+(a held write too), then the pools close and the process ends with 0.
+"""
+
+import signal
+import sys
+
+# Before the slow imports: as process 1 of a container, a process without a handler
+# ignores SIGTERM. The server puts its own in place while it serves.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+import logging  # noqa: E402
+
+import uvicorn  # noqa: E402
+
+from shop import api, settings  # noqa: E402
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
+    try:
+        told = settings.load()
+    except settings.SettingError as error:
+        sys.exit(f"shop: {error}")
+    uvicorn.run(
+        api.create(told),
+        host="0.0.0.0",
+        port=told.port,
+        loop="uvloop",
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=told.keep_alive_seconds,
+        # Longer than the longest request; `docker stop` sets the real limit.
+        timeout_graceful_shutdown=told.wait_seconds + 20,
+    )
+
+
+if __name__ == "__main__":
+    main()

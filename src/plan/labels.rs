@@ -1,0 +1,119 @@
+//! Labels: how scalectl knows its own, and how `docker compose` sees it too.
+//!
+//! Compose's `ps`, `ls` and `logs` show only what carries its labels, the
+//! config hash among them. Data volumes carry none of Compose's: `docker
+//! compose down -v` would delete them, and a hash that differs makes compose
+//! offer to recreate them. Source: Compose 5's own label set, by inspection.
+
+use std::collections::BTreeMap;
+
+use scalectl_documents::{Condition, Service};
+
+/// The names of every label that scalectl sets or reads.
+pub struct Labels {
+    pub project: &'static str,
+    pub service: &'static str,
+    pub number: &'static str,
+    pub hash: &'static str,
+    pub lock: &'static str,
+    /// On the bootstrap container: the phase it prepared.
+    pub phase: &'static str,
+    /// On a volume: `member` for a database member's data.
+    pub data: &'static str,
+    pub compose_project: &'static str,
+    pub compose_service: &'static str,
+    pub compose_number: &'static str,
+    pub compose_hash: &'static str,
+    pub compose_depends_on: &'static str,
+    pub compose_oneoff: &'static str,
+    pub compose_network: &'static str,
+    pub compose_image: &'static str,
+}
+
+pub const LABELS: Labels = Labels {
+    project: "dev.scalectl.project",
+    service: "dev.scalectl.service",
+    number: "dev.scalectl.number",
+    hash: "dev.scalectl.hash",
+    lock: "dev.scalectl.lock",
+    phase: "dev.scalectl.phase",
+    data: "dev.scalectl.data",
+    compose_project: "com.docker.compose.project",
+    compose_service: "com.docker.compose.service",
+    compose_number: "com.docker.compose.container-number",
+    compose_hash: "com.docker.compose.config-hash",
+    compose_depends_on: "com.docker.compose.depends_on",
+    compose_oneoff: "com.docker.compose.oneoff",
+    compose_network: "com.docker.compose.network",
+    compose_image: "com.docker.compose.image",
+};
+
+type Map = BTreeMap<String, String>;
+
+fn pairs<const N: usize>(pairs: [(&str, String); N]) -> Map {
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+pub(crate) fn of_container(
+    project: &str,
+    name: &str,
+    number: u32,
+    service: &Service,
+    hash: &str,
+    image_id: &str,
+) -> Map {
+    let mut labels = service.labels.clone();
+    labels.extend(pairs([
+        (LABELS.project, project.to_owned()),
+        (LABELS.service, name.to_owned()),
+        (LABELS.number, number.to_string()),
+        (LABELS.hash, hash.to_owned()),
+        (LABELS.compose_project, project.to_owned()),
+        (LABELS.compose_service, name.to_owned()),
+        (LABELS.compose_number, number.to_string()),
+        (LABELS.compose_hash, hash.to_owned()),
+        (LABELS.compose_depends_on, depends_on(service)),
+        (LABELS.compose_oneoff, "False".to_owned()),
+        (LABELS.compose_image, image_id.to_owned()),
+    ]));
+    labels
+}
+
+pub(crate) fn of_network(project: &str, key: &str, given: &Map) -> Map {
+    let mut labels = given.clone();
+    labels.extend(pairs([
+        (LABELS.project, project.to_owned()),
+        (LABELS.compose_project, project.to_owned()),
+        (LABELS.compose_network, key.to_owned()),
+    ]));
+    labels
+}
+
+pub(crate) fn of_volume(project: &str, given: &Map) -> Map {
+    let mut labels = given.clone();
+    labels.extend(pairs([(LABELS.project, project.to_owned())]));
+    labels
+}
+
+/// Compose's own form: `name:condition:restart`, comma separated.
+fn depends_on(service: &Service) -> String {
+    let word = |condition| match condition {
+        Condition::Started => "service_started",
+        Condition::Healthy => "service_healthy",
+        Condition::Completed => "service_completed_successfully",
+    };
+    let listed = service
+        .depends_on
+        .iter()
+        .map(|(name, dependency)| (name.as_str(), dependency.condition));
+    let holder = service
+        .network_of()
+        .filter(|holder| !service.depends_on.contains_key(*holder));
+    let all = listed.chain(holder.map(|holder| (holder, Condition::Started)));
+    all.map(|(name, condition)| format!("{name}:{}:false", word(condition)))
+        .collect::<Vec<_>>()
+        .join(",")
+}

@@ -1,0 +1,33 @@
+//! Plan: documents and what was observed become a graph of operations.
+//!
+//! Pure and deterministic: no clock, no randomness, no files, no network. Every
+//! choice of scalectl is made in this room; `execute/` only carries it out.
+//! Next: `operation.rs` (what can be done), `observed.rs` (what is known),
+//! `rules.rs` (the rules in their order), `text.rs` (how a plan reads).
+
+mod conflicts;
+mod create;
+mod graph;
+mod instance;
+mod labels;
+mod observed;
+mod operation;
+mod removal;
+mod resources;
+mod rules;
+mod services;
+mod spec;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use conflicts::{Conflict, PlanError};
+pub use labels::{LABELS, Labels};
+pub use observed::{
+    ContainerState, EngineFacts, Health, ImageFacts, Observed, ObservedContainer, ObservedNetwork,
+    ObservedVolume, Ownership,
+};
+pub use operation::{Await, Call, Cause, FileContent, InjectedFile, OpId, Operation, Plan};
+pub use rules::{Goal, Volumes, build};
+pub use spec::{ContainerSpec, NetworkPlace};

@@ -1,0 +1,161 @@
+//! Observed: what an engine reports now, and nothing that it does not.
+//!
+//! Filled by an engine room from list calls, read by the rules. It holds what
+//! belongs to the project, and what else stands in its way (names, ports).
+//! Must not be relied on for longer than one plan: the engine moves on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// One look at an engine, for one project.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    pub engine: EngineFacts,
+    /// The phase that runs, from the label of a container of ours that has one.
+    pub phase: Option<u8>,
+    /// Containers by name: the project's own and all others, because any of
+    /// them can hold a name or a port that is wanted.
+    pub containers: BTreeMap<String, ObservedContainer>,
+    pub networks: BTreeMap<String, ObservedNetwork>,
+    pub volumes: BTreeMap<String, ObservedVolume>,
+    /// The images that the document names and the engine has, by reference.
+    pub images: BTreeMap<String, ImageFacts>,
+}
+
+/// What kind of engine it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineFacts {
+    /// The negotiated API version, major and minor.
+    pub api: (u32, u32),
+}
+
+/// Whose an object is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ownership {
+    /// Made by scalectl for this project.
+    Ours,
+    /// Anything else; never touched. Says what is known of the owner.
+    Foreign { owner: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedContainer {
+    pub id: String,
+    pub ownership: Ownership,
+    /// The service and number that it was made for (empty and 0 if foreign).
+    pub service: String,
+    pub number: u32,
+    pub hash: String,
+    /// The content it was made from (`sha256:...`).
+    pub image_id: String,
+    pub state: ContainerState,
+    pub health: Health,
+    /// Services it waited for, from its label: the order of `down`.
+    pub depends_on: BTreeSet<String>,
+    /// The container (name or id) whose network it joined.
+    pub network_of: Option<String>,
+    /// When it was last started, in nanoseconds since 1970; known for containers
+    /// that join another's network and for those that are joined.
+    pub started_at: Option<u64>,
+    /// Its address in each network, by the network's name.
+    pub addresses: BTreeMap<String, String>,
+    pub volumes: BTreeSet<String>,
+    /// Ports it holds on the engine's machine: address and port.
+    pub published: BTreeSet<(String, u16)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerState {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited { code: i64 },
+    Removing,
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It has no health check.
+    None,
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedNetwork {
+    pub id: String,
+    pub ownership: Ownership,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedVolume {
+    pub ownership: Ownership,
+    /// A database member's data, which must not be left behind by a smaller phase.
+    pub is_member_data: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFacts {
+    /// The content's id (`sha256:...`).
+    pub id: String,
+}
+
+impl Observed {
+    /// The project's own containers, by name.
+    pub fn ours(&self) -> impl Iterator<Item = (&String, &ObservedContainer)> {
+        self.containers
+            .iter()
+            .filter(|(_, container)| container.ownership == Ownership::Ours)
+    }
+
+    /// The project's own containers of one service, lowest number first.
+    pub fn instances<'a>(&'a self, service: &str) -> Vec<(&'a String, &'a ObservedContainer)> {
+        let mut found: Vec<_> = self
+            .ours()
+            .filter(|(_, container)| container.service == service)
+            .collect();
+        found.sort_by_key(|(_, container)| container.number);
+        found
+    }
+
+    /// Whether anything of the project is there.
+    pub fn is_empty(&self) -> bool {
+        let networks = self
+            .networks
+            .values()
+            .all(|network| network.ownership != Ownership::Ours);
+        let volumes = self
+            .volumes
+            .values()
+            .all(|volume| volume.ownership != Ownership::Ours);
+        networks && volumes && self.ours().next().is_none()
+    }
+}
+
+impl ObservedContainer {
+    pub fn is_running(&self) -> bool {
+        self.state == ContainerState::Running
+    }
+}
+
+impl ContainerState {
+    /// The engine's word for it.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Created => "created".to_owned(),
+            Self::Running => "running".to_owned(),
+            Self::Paused => "paused".to_owned(),
+            Self::Restarting => "restarting".to_owned(),
+            Self::Exited { code } => format!("exited with {code}"),
+            Self::Removing => "being removed".to_owned(),
+            Self::Dead => "dead".to_owned(),
+        }
+    }
+}

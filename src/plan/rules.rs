@@ -1,0 +1,85 @@
+//! The rules in their order: refuse, then resources, services, removals.
+//!
+//! `down` is the same with a document of nothing. Next: one file a rule.
+
+use scalectl_documents::{Compose, Span};
+use sha2::{Digest, Sha256};
+
+use crate::conflicts::{self, PlanError};
+use crate::graph::Graph;
+use crate::observed::{Health, Observed, Ownership};
+use crate::operation::Plan;
+use crate::{removal, resources, services};
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Goal<'a> {
+    pub compose: &'a Compose,
+    pub volumes: Volumes,
+    /// How long each wait may take.
+    pub wait_timeout: Span,
+}
+
+/// What happens to volumes that the document does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    Keep,
+    /// Their data is destroyed: only with the user's explicit word.
+    Remove,
+}
+
+impl<'a> Goal<'a> {
+    /// Everything of `compose`, and every volume kept.
+    pub fn up(compose: &'a Compose, wait_timeout: Span) -> Self {
+        Self {
+            compose,
+            volumes: Volumes::Keep,
+            wait_timeout,
+        }
+    }
+}
+
+/// Plans from what was observed to what is wanted.
+///
+/// # Errors
+/// `PlanError` with every reason at once why nothing may be changed: names and
+/// ports that something else holds, images that are not there, another phase.
+pub fn build(goal: &Goal<'_>, observed: &Observed) -> Result<Plan, PlanError> {
+    conflicts::refuse(goal.compose, observed)?;
+    let mut graph = Graph::default();
+    let resources = resources::plan(goal.compose, observed, &mut graph);
+    let removed = services::plan(goal, observed, &resources, &mut graph);
+    let keeps = removal::plan(goal, observed, &removed, &mut graph);
+    Ok(Plan {
+        project: goal.compose.name.clone(),
+        operations: graph.into_operations(),
+        keeps,
+        fingerprint: fingerprint(observed),
+    })
+}
+
+/// A hash of what a plan rests on: the project's own objects and the images.
+/// Health and addresses are left out, because they change by themselves.
+fn fingerprint(observed: &Observed) -> String {
+    let mut basis = observed.clone();
+    basis
+        .containers
+        .retain(|_, container| container.ownership == Ownership::Ours);
+    basis
+        .networks
+        .retain(|_, network| network.ownership == Ownership::Ours);
+    basis
+        .volumes
+        .retain(|_, volume| volume.ownership == Ownership::Ours);
+    for container in basis.containers.values_mut() {
+        container.health = Health::None;
+        container.addresses.clear();
+        container.published.clear();
+    }
+    // Types made of text, numbers and maps with text keys always serialise.
+    let bytes = serde_json::to_vec(&basis).unwrap_or_default();
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
