@@ -40,7 +40,9 @@ package_installed() {
 # Is there a package of this name to install? Refreshes apt's lists first.
 package_available() {
     _refresh_apt_lists
-    LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'
+    local policy
+    policy=$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)
+    [[ $policy =~ Candidate:\ [0-9] ]]
 }
 
 # need_packages PACKAGE...: installs those that are missing.

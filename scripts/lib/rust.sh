@@ -5,16 +5,18 @@
 # musl target is added); a plain cargo that is there and new enough; Debian's
 # rustup package (13 has one); Debian's rustc-web and cargo-web (12 and 13 keep
 # them current for their browsers). Never replaces a compiler that is there.
-# Exports CARGO_BUILD_TARGET, and says in RUST_KIND which branch was taken.
+# Exports CARGO_BUILD_TARGET, and says in RUST_KIND which branch was taken:
+# rustup, plain (a distribution's compiler) or fetched (into the cache).
 # README.md says which branches were tried, and how.
 
 [ -n "${_SCALECTL_RUST:-}" ] && return 0
 _SCALECTL_RUST=1
 # shellcheck source=scripts/lib/packages.sh
 . "${BASH_SOURCE[0]%/*}/packages.sh"
+# shellcheck source=scripts/lib/base.sh
+. "${BASH_SOURCE[0]%/*}/base.sh"
 
 _RUST_MANIFEST=${BASH_SOURCE[0]%/*}/../../Cargo.toml
-# rustup itself, or plain (a distribution's compiler: gnu target, no rustfmt or clippy promised).
 RUST_KIND=
 
 need_rust() {
@@ -26,6 +28,8 @@ need_rust() {
     need_packages gcc libc6-dev ca-certificates
     if command -v rustup >/dev/null; then
         _use_rustup "$minimum"
+    elif _use_fetched && _rust_at_least "$minimum"; then
+        RUST_KIND=fetched
     elif _rust_at_least "$minimum"; then
         _use_plain_rust
     else
@@ -35,15 +39,25 @@ need_rust() {
     step "Rust $(_rust_version) ($RUST_KIND) builds for $CARGO_BUILD_TARGET"
 }
 
-# The checks of the source need rustfmt and clippy, which only rustup brings surely.
+# The checks of the source need rustfmt and clippy, which Debian's rustc-web lacks.
 need_rust_checks() {
     need_rust
-    [ "$RUST_KIND" != rustup ] ||
+    if _has_checks; then
+        return 0
+    fi
+    if [ "$RUST_KIND" = rustup ]; then
         run_logged "adding rustfmt and clippy" "$SCALECTL_CACHE/log/rustup.log" \
             rustup component add rustfmt clippy || true
-    cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
-        die "rustfmt and clippy are missing: the checks of the source cannot run" \
-            "Debian's rustc-web has neither; remove rustc-web and cargo-web, install rustup (https://rustup.rs) and run this again"
+    else
+        _fetch_toolchain
+        need_rust
+    fi
+    _has_checks || die "rustfmt and clippy are missing: the checks of the source cannot run" \
+        "install rustup (https://rustup.rs), then: rustup component add rustfmt clippy"
+}
+
+_has_checks() {
+    { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1
 }
 
 # The oldest compiler that the workspace and its locked dependencies accept.
@@ -77,7 +91,9 @@ _use_rustup() {
     fi
     CARGO_BUILD_TARGET=$(uname -m)-unknown-linux-musl
     # rustup asks the network even when the target is there.
-    rustup target list --installed | grep -qx "$CARGO_BUILD_TARGET" ||
+    local targets
+    targets=$(rustup target list --installed)
+    [[ $targets == *"$CARGO_BUILD_TARGET"* ]] ||
         run_logged "adding the Rust target $CARGO_BUILD_TARGET" "$SCALECTL_CACHE/log/rustup.log" \
             rustup target add "$CARGO_BUILD_TARGET" ||
         die "rustup cannot add the target $CARGO_BUILD_TARGET" \
@@ -128,4 +144,33 @@ _install_rust() {
     fi
     die "no Rust $minimum or newer can be had through apt here" \
         "install rustup (https://rustup.rs) and run this again"
+}
+
+# Debian 12 has no rustup, Debian 13 has: it runs in a throw-away tree of 13 and
+# fetches a whole toolchain, which runs on both. Changes nothing on this machine
+# outside the cache.
+_fetch_toolchain() {
+    local home=$SCALECTL_CACHE/rust target install bundle
+    target=$(uname -m)-unknown-linux-musl
+    bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+    install="rustup toolchain install stable --profile minimal --component rustfmt,clippy --target $target"
+    # shellcheck disable=SC2016  # mmdebstrap's hooks expand "$1" (the tree)
+    debian_tree trixie "$SCALECTL_CACHE/rust.tar" "fetching a Rust toolchain with Debian 13's rustup" \
+        --include=rustup,ca-certificates \
+        --customize-hook="upload '$bundle' /etc/ssl/certs/ca-certificates.crt" \
+        --customize-hook='chroot "$1" env -u SSL_CERT_DIR SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt HOME=/root RUSTUP_HOME=/rustup '"$install" \
+        --customize-hook='mv "$1"/rustup/toolchains/stable-* "$1/rust"' ||
+        die "fetch a Rust toolchain with rustfmt and clippy" \
+            "Debian's mirror and static.rust-lang.org must be reachable" \
+            "or install rustup (https://rustup.rs) and run this again"
+    rm -rf "$home.part" && mkdir -p "$home.part"
+    tar -xf "$SCALECTL_CACHE/rust.tar" -C "$home.part" --no-same-owner --strip-components=2 ./rust
+    rm -rf "$home" "$SCALECTL_CACHE/rust.tar" && mv "$home.part" "$home"
+}
+
+_use_fetched() {
+    [ -x "$SCALECTL_CACHE/rust/bin/cargo" ] || return 1
+    PATH=$SCALECTL_CACHE/rust/bin:$PATH
+    CARGO_BUILD_TARGET=$(uname -m)-unknown-linux-musl
+    need_packages musl-tools
 }

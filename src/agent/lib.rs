@@ -6,6 +6,7 @@
 //! each does what its settings file says.
 //! Next: `cli.rs` (argument forms), `bootstrap/spec.rs` (the contract).
 
+mod address;
 pub mod bootstrap;
 pub mod cli;
 mod files;

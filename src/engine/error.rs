@@ -22,6 +22,12 @@ pub enum EngineError {
         )
     )]
     NoPermission { address: String },
+    #[error("{origin} names no engine that can be used: {problem}")]
+    #[diagnostic(
+        code(scalectl::engine::address),
+        help("an address is unix:///path, tcp://host:port or ssh://user@host; `docker context ls` lists contexts")
+    )]
+    Address { origin: String, problem: String },
     #[error("the Docker engine speaks API {found}, and scalectl needs 1.41 or newer")]
     #[diagnostic(
         code(scalectl::engine::too_old),

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::choices::{CachePolicy, Component, SecretDelivery, Size};
-use crate::forms::{BuildForm, CommandForm, ValueForm, VersionForm};
+use crate::forms::{BuildForm, CommandForm, ImagesForm, ValueForm, VersionForm};
 use crate::quantity::{Bytes, Cpus, Retention};
 use crate::units::{EnvName, HostName, HttpPath, ImageName, Name, Port, Replicas};
 
@@ -41,7 +41,7 @@ pub struct App {
     #[schemars(default)]
     pub monitoring: Monitoring,
     /// Images of your own in place of scalectl's, by component.
-    #[schemars(default)]
+    #[schemars(with = "ImagesForm", default)]
     pub images: BTreeMap<Component, ImageName>,
     /// How many members components get where a phase offers both: `ha` or
     /// `small`. Without it the phase decides.
@@ -169,7 +169,10 @@ pub struct Resources {
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { memory: Bytes::mebi(256), cpus: None }
+        Self {
+            memory: Bytes::mebi(256),
+            cpus: None,
+        }
     }
 }
 
@@ -199,7 +202,7 @@ pub struct Edge {
     #[schemars(default = "Edge::default_https")]
     pub https: Port,
     /// Address of the engine's machine that both ports are published on.
-    #[schemars(default = "Edge::default_address")]
+    #[schemars(with = "String", default = "Edge::default_address")]
     pub address: IpAddr,
     /// Name in the certificate; `NAME.localhost` when it is not said.
     #[schemars(with = "Option<HostName>")]
@@ -271,7 +274,10 @@ pub struct Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { memory: Bytes::mebi(64), policy: CachePolicy::AllkeysLru }
+        Self {
+            memory: Bytes::mebi(64),
+            policy: CachePolicy::AllkeysLru,
+        }
     }
 }
 
@@ -289,6 +295,10 @@ pub struct Monitoring {
 
 impl Default for Monitoring {
     fn default() -> Self {
-        Self { grafana: false, port: Port::literal(9090), retention: Retention::days(7) }
+        Self {
+            grafana: false,
+            port: Port::literal(9090),
+            retention: Retention::days(7),
+        }
     }
 }

@@ -14,7 +14,9 @@ pub(crate) fn fault(text: &str) -> Option<String> {
         return Some("an image name has no spaces and only ASCII letters".to_owned());
     }
     if let Some((_, rest)) = text.split_once("://") {
-        return Some(format!("an image name has no scheme: did you mean `{rest}`?"));
+        return Some(format!(
+            "an image name has no scheme: did you mean `{rest}`?"
+        ));
     }
     let (name, digest) = match text.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
@@ -53,7 +55,9 @@ fn split_tag(name: &str) -> (&str, Option<&str>) {
 fn is_registry(part: &str) -> bool {
     let (host, port) = part.split_once(':').unwrap_or((part, "1"));
     let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
     let is_port = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     let looks_like_one = part.contains(['.', ':']) || part == "localhost";
     looks_like_one && is_host && is_port
@@ -63,13 +67,17 @@ fn is_path_part(part: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     part.starts_with(alphanumeric)
         && part.ends_with(alphanumeric)
-        && part.chars().all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
+        && part
+            .chars()
+            .all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
 }
 
 fn is_tag(tag: &str) -> bool {
     (1..=128).contains(&tag.len())
         && !tag.starts_with(['.', '-'])
-        && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && tag
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 fn is_digest(digest: &str) -> bool {
@@ -95,9 +103,18 @@ mod tests {
         ] {
             assert_eq!(fault(right), None, "`{right}` is an image's name");
         }
-        for wrong in
-            ["", "a b", "Shop:1", "shop:", "shop:-x", "shop@sha256:12", "/shop", "a//b", "shop/", "https://r/x"]
-        {
+        for wrong in [
+            "",
+            "a b",
+            "Shop:1",
+            "shop:",
+            "shop:-x",
+            "shop@sha256:12",
+            "/shop",
+            "a//b",
+            "shop/",
+            "https://r/x",
+        ] {
             assert!(fault(wrong).is_some(), "`{wrong}` is no image's name");
         }
     }

@@ -42,8 +42,15 @@ pub enum Cause {
         hint: String,
     },
     #[error("{place} lacks the key `{key}`")]
-    #[diagnostic(code(scalectl::model::missing_key), help("add `{key}: ...`: {expected}"))]
-    MissingKey { key: String, place: String, expected: String },
+    #[diagnostic(
+        code(scalectl::model::missing_key),
+        help("add `{key}: ...`: {expected}")
+    )]
+    MissingKey {
+        key: String,
+        place: String,
+        expected: String,
+    },
     #[error("{place} is {found}, but must be {expected}")]
     #[diagnostic(code(scalectl::model::wrong_type))]
     WrongType {
@@ -154,6 +161,12 @@ pub enum Cause {
         help("no program can be handed one; take it out")
     )]
     Nul { place: String },
+    #[error("{place} is longer than a process can be handed")]
+    #[diagnostic(
+        code(scalectl::model::too_long),
+        help("Linux takes at most 128 KiB in one variable or argument: put it into a file")
+    )]
+    TooLong { place: String },
     #[error("`{name}` is no name of a variable")]
     #[diagnostic(code(scalectl::model::bad_env_name))]
     BadEnvName {
@@ -207,13 +220,17 @@ pub enum Cause {
     #[error("there is no folder `{path}`")]
     #[diagnostic(
         code(scalectl::model::missing_folder),
-        help("paths are relative to the folder of scale.yaml; make the folder or correct the path")
+        help(
+            "paths are relative to the folder of scale.yaml; make the folder or correct the path"
+        )
     )]
     MissingFolder { path: String },
     #[error("there is no Dockerfile at `{path}`")]
     #[diagnostic(
         code(scalectl::model::missing_dockerfile),
-        help("write one, say where it is with `build: {{context: ..., dockerfile: ...}}`, or name an `image`")
+        help(
+            "write one, say where it is with `build: {{context: ..., dockerfile: ...}}`, or name an `image`"
+        )
     )]
     MissingDockerfile { path: String },
     #[error("there is no file `{path}`")]
@@ -231,8 +248,15 @@ pub enum Cause {
         hint: String,
     },
     #[error("{place} has both `{one}` and `{other}`")]
-    #[diagnostic(code(scalectl::model::one_too_many), help("exactly one of the two: keep one"))]
-    OneTooMany { place: String, one: &'static str, other: &'static str },
+    #[diagnostic(
+        code(scalectl::model::one_too_many),
+        help("exactly one of the two: keep one")
+    )]
+    OneTooMany {
+        place: String,
+        one: &'static str,
+        other: &'static str,
+    },
     #[error("{place} has neither `{one}` nor `{other}`")]
     #[diagnostic(code(scalectl::model::one_too_few))]
     OneTooFew {
@@ -285,10 +309,19 @@ pub enum Cause {
         #[help]
         hint: String,
     },
+    #[error("the value of `{setting}` is not one line")]
+    #[diagnostic(code(scalectl::model::bad_setting_value))]
+    BadSettingValue {
+        setting: String,
+        #[help]
+        hint: String,
+    },
     #[error("Grafana is on, but has no image")]
     #[diagnostic(
         code(scalectl::model::grafana_without_image),
-        help("scalectl has no image of Grafana: name one with `images: {{grafana: grafana/grafana:11.0}}`")
+        help(
+            "scalectl has no image of Grafana: name one with `images: {{grafana: grafana/grafana:11.0}}`"
+        )
     )]
     GrafanaWithoutImage,
 }
@@ -306,6 +339,24 @@ pub struct Mistake {
     pub also: Vec<(SourceSpan, String)>,
     /// The phases it is in, when it is not in all of them.
     pub only_in: Vec<u8>,
+}
+
+impl Mistake {
+    pub(crate) fn new(cause: Cause, at: SourceSpan, label: &str) -> Self {
+        Self {
+            cause,
+            at,
+            label: label.to_owned(),
+            also: Vec::new(),
+            only_in: Vec::new(),
+        }
+    }
+
+    /// Points at another place as well.
+    pub(crate) fn also(mut self, at: SourceSpan, label: &str) -> Self {
+        self.also.push((at, label.to_owned()));
+        self
+    }
 }
 
 impl fmt::Display for Mistake {
@@ -335,9 +386,10 @@ impl Diagnostic for Mistake {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let here = LabeledSpan::new_primary_with_span(Some(self.label.clone()), self.at);
-        let also = self.also.iter().map(|(at, text)| {
-            LabeledSpan::new_with_span(Some(text.clone()), *at)
-        });
+        let also = self
+            .also
+            .iter()
+            .map(|(at, text)| LabeledSpan::new_with_span(Some(text.clone()), *at));
         Some(Box::new(std::iter::once(here).chain(also)))
     }
 }
@@ -352,8 +404,14 @@ pub struct Mistakes {
 
 impl Mistakes {
     pub(crate) fn new(file: &str, text: &str, mut all: Vec<Mistake>) -> Self {
-        all.sort_by(|a, b| (a.at.offset(), a.at.len(), &a.cause).cmp(&(b.at.offset(), b.at.len(), &b.cause)));
-        Self { file: file.to_owned(), source: NamedSource::new(file, text.to_owned()), all }
+        all.sort_by(|a, b| {
+            (a.at.offset(), a.at.len(), &a.cause).cmp(&(b.at.offset(), b.at.len(), &b.cause))
+        });
+        Self {
+            file: file.to_owned(),
+            source: NamedSource::new(file, text.to_owned()),
+            all,
+        }
     }
 
     /// The mistakes, at least one, by their place in the file.
@@ -382,6 +440,8 @@ impl Diagnostic for Mistakes {
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.all.iter().map(|mistake| mistake as &dyn Diagnostic)))
+        Some(Box::new(
+            self.all.iter().map(|mistake| mistake as &dyn Diagnostic),
+        ))
     }
 }

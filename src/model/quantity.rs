@@ -46,7 +46,10 @@ impl Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZES[..4].iter().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0) {
+        match SIZES[..4]
+            .iter()
+            .find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0)
+        {
             Some((suffix, factor)) => write!(f, "{}{suffix}", self.0 / factor),
             None => write!(f, "{}", self.0),
         }
@@ -54,8 +57,14 @@ impl fmt::Display for Bytes {
 }
 
 impl Text for Bytes {
+    const EXPECTED: &'static str = "a size, such as `256Mi`";
+    const NUMBERS: bool = true;
+
     fn parse(text: &str) -> Result<Self, Cause> {
-        let bad = |hint: String| Cause::BadSize { size: text.to_owned(), hint };
+        let bad = |hint: String| Cause::BadSize {
+            size: text.to_owned(),
+            hint,
+        };
         let rule = "write a number with Ki, Mi, Gi, Ti (powers of 1024) or k, M, G, T (powers of \
                     1000), such as `256Mi`";
         let (number, suffix) = split_unit(text);
@@ -70,7 +79,9 @@ impl Text for Bytes {
                 }));
             }
         };
-        decimal(number, factor).map(Self).ok_or_else(|| bad(rule.to_owned()))
+        decimal(number, factor)
+            .map(Self)
+            .ok_or_else(|| bad(rule.to_owned()))
     }
 }
 
@@ -120,13 +131,19 @@ impl fmt::Display for Cpus {
 }
 
 impl Text for Cpus {
+    const EXPECTED: &'static str = "a number of cores, such as `0.5`";
+    const NUMBERS: bool = true;
+
     fn parse(text: &str) -> Result<Self, Cause> {
         let millis = decimal(text, 1000).and_then(|millis| u32::try_from(millis).ok());
         match millis {
             Some(millis @ 10..=1_024_000) => Ok(Self(millis)),
             _ => Err(Cause::BadCpus {
                 cpus: text.to_owned(),
-                hint: match text.strip_suffix('m').and_then(|millis| millis.parse::<u32>().ok()) {
+                hint: match text
+                    .strip_suffix('m')
+                    .and_then(|millis| millis.parse::<u32>().ok())
+                {
                     Some(millis @ 10..) => format!("did you mean `{}`?", Self(millis)),
                     _ => "write cores from 0.01 to 1024 with up to three digits behind the \
                           point, such as `0.5`"
@@ -152,8 +169,12 @@ impl Serialize for Cpus {
 pub struct Retention(u64);
 json_schema_of!(Retention, { "type": "string", "pattern": "^[0-9]+[hdwy]$" });
 
-const DURATIONS: [(&str, u64); 4] =
-    [("y", 365 * 86_400), ("w", 7 * 86_400), ("d", 86_400), ("h", 3_600)];
+const DURATIONS: [(&str, u64); 4] = [
+    ("y", 365 * 86_400),
+    ("w", 7 * 86_400),
+    ("d", 86_400),
+    ("h", 3_600),
+];
 
 impl Retention {
     pub(crate) const fn days(count: u64) -> Self {
@@ -169,18 +190,30 @@ impl Retention {
 impl fmt::Display for Retention {
     /// Days or hours, which Prometheus reads as well.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (suffix, factor) = if self.0 % 86_400 == 0 { ("d", 86_400) } else { ("h", 3_600) };
+        let (suffix, factor) = if self.0 % 86_400 == 0 {
+            ("d", 86_400)
+        } else {
+            ("h", 3_600)
+        };
         write!(f, "{}{suffix}", self.0 / factor)
     }
 }
 
 impl Text for Retention {
+    const EXPECTED: &'static str = "a duration, such as `7d`";
+    const NUMBERS: bool = true;
+
     fn parse(text: &str) -> Result<Self, Cause> {
         let (number, suffix) = split_unit(text);
         DURATIONS
             .iter()
             .find(|(known, _)| *known == suffix)
-            .zip(number.parse::<u64>().ok().filter(|count| (1..=100_000).contains(count)))
+            .zip(
+                number
+                    .parse::<u64>()
+                    .ok()
+                    .filter(|count| (1..=100_000).contains(count)),
+            )
             .map(|((_, factor), count)| Self(count * factor))
             .ok_or_else(|| Cause::BadRetention {
                 retention: text.to_owned(),
@@ -202,8 +235,13 @@ impl Serialize for Retention {
 
 /// Splits `256Mi` into `256` and `Mi`.
 fn split_unit(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    (text[..end].trim_end_matches(' '), text[end..].trim_start_matches(' '))
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    (
+        text[..end].trim_end_matches(' '),
+        text[end..].trim_start_matches(' '),
+    )
 }
 
 /// `number * factor` where `number` is written in decimal; none when it is not
@@ -235,7 +273,17 @@ mod tests {
         assert_eq!(size("1.5Gi"), Some(3 << 29));
         assert_eq!(size("2k"), Some(2_000));
         assert_eq!(size("4096"), Some(4096));
-        for wrong in ["", "Mi", "1.Mi", ".5Gi", "-1", "0.0001k", "1e3", "99999999999Ti", "1 2Mi"] {
+        for wrong in [
+            "",
+            "Mi",
+            "1.Mi",
+            ".5Gi",
+            "-1",
+            "0.0001k",
+            "1e3",
+            "99999999999Ti",
+            "1 2Mi",
+        ] {
             assert_eq!(size(wrong), None, "`{wrong}` is no size");
         }
     }

@@ -9,7 +9,12 @@ pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
     let lower = word.to_lowercase().replace('_', "-");
     candidates
         .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.replace('_', "-")), *candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower, &candidate.replace('_', "-")),
+                *candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min()
         .map(|(_, candidate)| candidate)
@@ -28,11 +33,26 @@ pub(crate) fn listed(words: &[&str]) -> String {
     words.join(", ")
 }
 
+/// `1, 2 and 3`
+pub(crate) fn and(words: &[String]) -> String {
+    match words {
+        [] => "none".to_owned(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// A right name made of a wrong one.
 pub(crate) fn name(text: &str) -> Option<String> {
     let mapped: String = text
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .collect();
     let start = mapped.find(|c: char| c.is_ascii_lowercase())?;
     let mut near = String::new();
@@ -60,9 +80,14 @@ pub(crate) fn host(text: &str) -> String {
 /// What to do about a variable's name that is none.
 pub(crate) fn env_name(text: &str) -> String {
     let rule = "a variable's name has letters, digits and `_`, and does not start with a digit";
-    let near: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if near != text && near.chars().any(|c| c.is_ascii_alphabetic()) && !near.starts_with(|c: char| c.is_ascii_digit()) {
+    let near: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    if near != text
+        && near.chars().any(|c| c.is_ascii_alphabetic())
+        && !near.starts_with(|c: char| c.is_ascii_digit())
+    {
         return format!("did you mean `{near}`? {rule}");
     }
     rule.to_owned()

@@ -11,11 +11,18 @@ use std::num::NonZeroU16;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
+use crate::fields::{Decode, Reader, Whole};
 use crate::mistakes::Cause;
+use crate::node::Node;
 use crate::suggest;
 
 /// A value that is written as one piece of text and has a rule.
 pub(crate) trait Text: Sized {
+    /// What a person is told that it must be.
+    const EXPECTED: &'static str = "text";
+    /// Whether a number without quotes is read as its text.
+    const NUMBERS: bool = false;
+
     fn parse(text: &str) -> Result<Self, Cause>;
 }
 
@@ -117,12 +124,19 @@ impl Port {
         }
     }
 
-    pub(crate) fn from_number(number: i128) -> Result<Self, Cause> {
+    fn from_number(number: i128) -> Result<Self, Cause> {
         u16::try_from(number)
             .ok()
             .and_then(NonZeroU16::new)
             .map(Self)
             .ok_or(Cause::PortOutOfRange { port: number })
+    }
+}
+
+impl Decode for Port {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Whole(number) = Whole::decode(node, reader)?;
+        reader.check(Self::from_number(number), node.at)
     }
 }
 
@@ -150,11 +164,18 @@ impl Replicas {
         self.0
     }
 
-    pub(crate) fn from_number(number: i128) -> Result<Self, Cause> {
+    fn from_number(number: i128) -> Result<Self, Cause> {
         match u16::try_from(number) {
             Ok(replicas @ 1..=100) => Ok(Self(replicas)),
             _ => Err(Cause::ReplicasOutOfRange { replicas: number }),
         }
+    }
+}
+
+impl Decode for Replicas {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let Whole(number) = Whole::decode(node, reader)?;
+        reader.check(Self::from_number(number), node.at)
     }
 }
 
@@ -180,7 +201,10 @@ impl Text for HttpPath {
         } else {
             "a path starts with `/`; spaces and letters beyond ASCII are percent-encoded".to_owned()
         };
-        Err(Cause::BadPath { path: text.to_owned(), hint })
+        Err(Cause::BadPath {
+            path: text.to_owned(),
+            hint,
+        })
     }
 }
 
@@ -200,14 +224,19 @@ impl Text for HostName {
     fn parse(text: &str) -> Result<Self, Cause> {
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
         if text.len() <= 253 && text.split('.').all(is_label) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Cause::BadHost { host: text.to_owned(), hint: suggest::host(text) })
+        Err(Cause::BadHost {
+            host: text.to_owned(),
+            hint: suggest::host(text),
+        })
     }
 }
 
@@ -239,12 +268,17 @@ impl EnvName {
 impl Text for EnvName {
     fn parse(text: &str) -> Result<Self, Cause> {
         if Self::RESERVED.contains(&text) {
-            return Err(Cause::ReservedEnv { name: text.to_owned() });
+            return Err(Cause::ReservedEnv {
+                name: text.to_owned(),
+            });
         }
         if Self::is_name(text) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Cause::BadEnvName { name: text.to_owned(), hint: suggest::env_name(text) })
+        Err(Cause::BadEnvName {
+            name: text.to_owned(),
+            hint: suggest::env_name(text),
+        })
     }
 }
 
@@ -258,7 +292,10 @@ impl Text for ImageName {
     fn parse(text: &str) -> Result<Self, Cause> {
         match crate::image_name::fault(text) {
             None => Ok(Self(text.to_owned())),
-            Some(hint) => Err(Cause::BadImage { image: text.to_owned(), hint }),
+            Some(hint) => Err(Cause::BadImage {
+                image: text.to_owned(),
+                hint,
+            }),
         }
     }
 }

@@ -8,97 +8,17 @@
 use std::collections::BTreeMap;
 
 use miette::SourceSpan;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::mistakes::{Cause, Mistake};
+use crate::node::{Entry, Kind, Node, Value};
+use crate::syntax;
 
 /// How deep nodes may lie in each other: the model needs 7. A bound keeps
 /// hostile nesting from exhausting the stack.
 const MAX_DEPTH: usize = 32;
 /// How many nodes aliases may add, against nested ones that multiply.
 const MAX_NODES: usize = 20_000;
-
-/// A node of the file.
-#[derive(Debug, Clone)]
-pub(crate) struct Node {
-    /// Where it stands; a collection's first line only.
-    pub at: SourceSpan,
-    pub value: Value,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Value {
-    /// `plain` when it stands without quotes, and so may be a number.
-    Scalar { text: String, plain: bool },
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// A key and its value.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub key: String,
-    pub key_at: SourceSpan,
-    pub node: Node,
-}
-
-/// What a scalar is by YAML's core schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Nothing,
-    Bool,
-    Number,
-    Text,
-    List,
-    Map,
-}
-
-impl Kind {
-    /// As a person says it.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Nothing => "empty",
-            Self::Bool => "true or false",
-            Self::Number => "a number",
-            Self::Text => "text",
-            Self::List => "a list",
-            Self::Map => "a mapping",
-        }
-    }
-}
-
-impl Node {
-    pub fn kind(&self) -> Kind {
-        match &self.value {
-            Value::List(_) => Kind::List,
-            Value::Map(_) => Kind::Map,
-            Value::Scalar { plain: false, .. } => Kind::Text,
-            Value::Scalar { text, .. } => match text.as_str() {
-                "" | "~" | "null" | "Null" | "NULL" => Kind::Nothing,
-                "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Kind::Bool,
-                text if is_number(text) => Kind::Number,
-                _ => Kind::Text,
-            },
-        }
-    }
-}
-
-/// Whether YAML 1.2 reads a plain scalar as a number.
-fn is_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let all_of = |digits: &str, radix| {
-        !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix))
-    };
-    if let Some(hex) = text.strip_prefix("0x") {
-        return all_of(hex, 16);
-    }
-    if let Some(octal) = text.strip_prefix("0o") {
-        return all_of(octal, 8);
-    }
-    unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned.contains(|c: char| c.is_ascii_digit())
-        && unsigned.parse::<f64>().is_ok()
-}
 
 /// The one document of `text`; none when that is empty or not YAML, which then
 /// is among the mistakes.
@@ -107,7 +27,7 @@ pub(crate) fn parse(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
     for event in Parser::new_from_str(text) {
         let step = match event {
             Ok((event, span)) => tree.take(event, span),
-            Err(error) => Err(tree.syntax(*error.marker(), error.info().to_owned())),
+            Err(error) => Err(tree.syntax(&error)),
         };
         if let Err(mistake) = step {
             tree.mistakes.push(mistake);
@@ -130,7 +50,7 @@ struct Open {
     anchor: usize,
     /// In a mapping: the key that waits for its value.
     key: Option<(String, SourceSpan)>,
-    /// Set when the key was not a plain word, and so has been reported.
+    /// Keys of a mapping so far.
     seen: BTreeMap<String, SourceSpan>,
 }
 
@@ -147,7 +67,11 @@ struct Tree<'t> {
 
 impl<'t> Tree<'t> {
     fn new(text: &'t str) -> Self {
-        let offsets = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let offsets = text
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([text.len()])
+            .collect();
         Self {
             text,
             offsets,
@@ -160,26 +84,38 @@ impl<'t> Tree<'t> {
     }
 
     fn offset(&self, marker: Marker) -> usize {
-        self.offsets.get(marker.index()).copied().unwrap_or(self.text.len())
+        self.offsets
+            .get(marker.index())
+            .copied()
+            .unwrap_or(self.text.len())
     }
 
     /// The place of a node, cut off at the end of its first line.
     fn place(&self, span: Span) -> SourceSpan {
         let start = self.offset(span.start);
         let end = self.offset(span.end).max(start);
-        let line = self.text[start..end].lines().next().unwrap_or("").trim_end();
+        let line = self.text[start..end]
+            .lines()
+            .next()
+            .unwrap_or("")
+            .trim_end();
         (start, line.len()).into()
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
         match event {
-            Event::DocumentStart(_) if self.root.is_some() => {
-                Err(self.refused(span, "a second document", "keep one document: remove `---` and what follows"))
-            }
+            Event::DocumentStart(_) if self.root.is_some() => Err(self.refused(
+                span,
+                "a second document",
+                "keep one document: remove `---` and what follows",
+            )),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 self.refuse_tag(tag.as_deref(), span)?;
-                let value = Value::Scalar { text: text.into_owned(), plain };
+                let value = Value::Scalar {
+                    text: text.into_owned(),
+                    plain,
+                };
                 let at = self.place(span);
                 self.put(Node { at, value }, anchor, span)
             }
@@ -201,16 +137,30 @@ impl<'t> Tree<'t> {
         if self.open.len() == MAX_DEPTH {
             return Err(self.refused(span, "too deep", "no part of scale.yaml lies this deep"));
         }
-        let node = Node { at: (self.offset(span.start), 0).into(), value };
-        self.open.push(Open { node, anchor, key: None, seen: BTreeMap::new() });
+        let node = Node {
+            at: (self.offset(span.start), 0).into(),
+            value,
+        };
+        self.open.push(Open {
+            node,
+            anchor,
+            key: None,
+            seen: BTreeMap::new(),
+        });
         Ok(())
     }
 
     fn end(&mut self, span: Span) -> Result<(), Mistake> {
-        let Some(mut open) = self.open.pop() else { return Ok(()) };
+        let Some(mut open) = self.open.pop() else {
+            return Ok(());
+        };
         let start = open.node.at.offset();
         let end = self.offset(span.end).max(start);
-        let line = self.text[start..end].lines().next().unwrap_or("").trim_end();
+        let line = self.text[start..end]
+            .lines()
+            .next()
+            .unwrap_or("")
+            .trim_end();
         open.node.at = (start, line.len()).into();
         self.put(open.node, open.anchor, span)
     }
@@ -218,15 +168,23 @@ impl<'t> Tree<'t> {
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Mistake> {
         match self.anchors.get(&anchor).cloned() {
             Some(node) => self.put(node, 0, span),
-            None => Err(self.refused(span, "an alias inside of what it stands for", "write it out")),
+            None => Err(self.refused(
+                span,
+                "an alias inside of what it stands for",
+                "write it out",
+            )),
         }
     }
 
     /// Puts a finished node where it belongs.
     fn put(&mut self, node: Node, anchor: usize, span: Span) -> Result<(), Mistake> {
-        self.nodes += size(&node);
+        self.nodes += node.size();
         if self.nodes > MAX_NODES {
-            return Err(self.refused(span, "too much", "no scale.yaml is this large; write aliases out"));
+            return Err(self.refused(
+                span,
+                "too much",
+                "no scale.yaml is this large; write aliases out",
+            ));
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -237,21 +195,25 @@ impl<'t> Tree<'t> {
         };
         match (&mut parent.node.value, parent.key.take()) {
             (Value::List(items), _) => items.push(node),
-            (Value::Map(entries), Some((key, key_at))) => {
-                match parent.seen.get(&key) {
-                    Some(first) => self.mistakes.push(
-                        Mistake::new(Cause::DuplicateKey { key }, key_at, "again here")
-                            .also(*first, "first here"),
-                    ),
-                    None => {
-                        parent.seen.insert(key.clone(), key_at);
-                        entries.push(Entry { key, key_at, node });
-                    }
+            (Value::Map(entries), Some((key, key_at))) => match parent.seen.get(&key) {
+                Some(first) => self.mistakes.push(
+                    Mistake::new(Cause::DuplicateKey { key }, key_at, "again here")
+                        .also(*first, "first here"),
+                ),
+                None => {
+                    parent.seen.insert(key.clone(), key_at);
+                    entries.push(Entry { key, key_at, node });
                 }
-            }
+            },
             (Value::Map(_), None) => match node.value {
                 Value::Scalar { text, .. } => parent.key = Some((text, node.at)),
-                _ => return Err(self.refused(span, "a key that is not a word", "a key is one word; a value with `{`, `[` or `: ` in it needs quotes")),
+                _ => {
+                    return Err(self.refused(
+                        span,
+                        "a key that is not a word",
+                        "a key is one word; a value with `{`, `[` or `: ` in it needs quotes",
+                    ));
+                }
             },
             (Value::Scalar { .. }, _) => {}
         }
@@ -264,27 +226,30 @@ impl<'t> Tree<'t> {
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(()),
             Some(tag) => {
                 let detail = format!("the tag `{tag}`");
-                Err(self.refused(span, &detail, "scale.yaml has no tags; a text that starts with `!` needs quotes"))
+                Err(self.refused(
+                    span,
+                    &detail,
+                    "scale.yaml has no tags; a text that starts with `!` needs quotes",
+                ))
             }
         }
     }
 
     fn refused(&self, span: Span, what: &str, hint: &str) -> Mistake {
-        let cause = Cause::Syntax { detail: format!("{what} has no meaning here"), hint: hint.to_owned() };
+        let cause = Cause::Syntax {
+            detail: format!("{what} has no meaning here"),
+            hint: hint.to_owned(),
+        };
         Mistake::new(cause, self.place(span), "here")
     }
 
-    fn syntax(&self, marker: Marker, detail: String) -> Mistake {
-        let at = self.offset(marker);
-        Mistake::new(Cause::Syntax { detail, hint: "hint".to_owned() }, (at, 0).into(), "here")
-    }
-}
-
-/// How many nodes lie in a node, itself included.
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::Scalar { .. } => 0,
-        Value::List(items) => items.iter().map(size).sum(),
-        Value::Map(entries) => entries.iter().map(|entry| 1 + size(&entry.node)).sum(),
+    fn syntax(&self, error: &ScanError) -> Mistake {
+        let at = self.offset(*error.marker());
+        let (detail, hint) = (error.info().to_owned(), syntax::hint(self.text, at));
+        Mistake::new(
+            Cause::Syntax { detail, hint },
+            syntax::place(self.text, at),
+            "here",
+        )
     }
 }

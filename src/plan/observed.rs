@@ -59,6 +59,9 @@ pub struct ObservedContainer {
     /// When it was last started, in nanoseconds since 1970; known for containers
     /// that join another's network and for those that are joined.
     pub started_at: Option<u64>,
+    /// The networks it belongs to in any state, by name: the id of the network as
+    /// the container keeps it (`NetworkID`), empty before its first start.
+    pub networks: BTreeMap<String, String>,
     /// Its address in each network, by the network's name.
     pub addresses: BTreeMap<String, String>,
     pub volumes: BTreeSet<String>,

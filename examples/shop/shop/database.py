@@ -47,6 +47,7 @@ class Database:
     def __init__(self, name: str, url: str, *, pool_size: int, wait_seconds: float):
         self.name = name
         self._wait_seconds = wait_seconds
+        self._question: asyncio.Task[list[Row]] | None = None
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
             url,
             kwargs=CONNECT_OPTIONS | {"row_factory": dict_row},
@@ -118,6 +119,19 @@ class Database:
             yield connection
         finally:
             await self._pool.putconn(connection)
+
+    async def answers_within(self, seconds: float) -> bool:
+        """Asks the database for a sign of life.
+
+        A question without an answer stays under way and is the next caller's too:
+        to cancel it would wait for the server as well.
+        """
+        if self._question is None or self._question.done():
+            self._question = asyncio.create_task(self.fetch("SELECT 1"))
+            self._question.add_done_callback(lambda task: task.cancelled() or task.exception())
+        question = self._question
+        await asyncio.wait({question}, timeout=seconds)
+        return question.done() and not question.cancelled() and question.exception() is None
 
     def statistics(self) -> dict[str, int]:
         return self._pool.get_stats()

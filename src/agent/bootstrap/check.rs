@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::spec::{CertificateSpec, ComponentSpec, DirectorySpec, FileSpec, Spec, parse_mode};
+use super::spec::{CertificateSpec, ComponentSpec, DirectorySpec, FileSpec, Spec, Subject, parse_mode};
 
 /// Folders of a settings volume that bootstrap fills itself.
 const OWN_FOLDERS: [&str; 2] = ["tls", "secrets"];
@@ -102,8 +102,13 @@ fn check_certificate(certificate: &CertificateSpec, secrets: &BTreeMap<&str, boo
         }
         return;
     }
-    if certificate.common_name.is_empty() || certificate.common_name.len() > 64 {
-        found.add(format!("certificate name {:?}: 1 to 64 characters", certificate.common_name));
+    match certificate.subject() {
+        Some(Subject::CommonName(name) | Subject::Organization(name)) => {
+            if name.is_empty() || name.len() > 64 {
+                found.add(format!("certificate name {name:?}: 1 to 64 characters"));
+            }
+        }
+        None => found.add("a certificate has either a common_name or an organization".to_owned()),
     }
     if certificate.dns.is_empty() && certificate.ip.is_empty() {
         found.add("a certificate for no dns name and no ip".to_owned());
@@ -191,6 +196,7 @@ mod tests {
                    "files":[{"name":"../x"},{"name":"tls/x"},{"name":"f"},{"name":"f"},{"name":"f/g"},
                             {"name":"m","mode":"abc"},{"name":"n","mode":"7777"}],
                    "certificate":{"common_name":"","dns":["bad name"]}},
+                  {"name":"both","uid":1,"gid":1,"certificate":{"common_name":"x","organization":"y"}},
                   {"name":"db","uid":1,"gid":1,
                    "certificate":{"common_name":"x","given":{"certificate":"a","key":"g"}}}],
                 "directories":[{"name":"dyn","uid":1,"gid":1,"mode":"9","seed":[{"name":"/etc/passwd"}]}]}"#,
@@ -214,6 +220,8 @@ mod tests {
                 r#"component "db": secret "lost" is not in the spec"#,
                 r#"component "db": certificate name "": 1 to 64 characters"#,
                 r#"component "db": certificate for "bad name": not a dns name"#,
+                r#"component "both": a certificate has either a common_name or an organization"#,
+                r#"component "both": a certificate for no dns name and no ip"#,
                 r#"component "db": the name is taken by another volume"#,
                 r#"component "db": certificate from "a", which is not among the given"#,
                 r#"directory "dyn": mode "9": not octal permission bits"#,

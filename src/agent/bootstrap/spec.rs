@@ -59,6 +59,10 @@ pub struct ComponentSpec {
     /// Written to `tls/`.
     #[serde(default)]
     pub certificate: Option<CertificateSpec>,
+    /// The stack's CA certificate in `tls/ca.crt`, for one that has no
+    /// certificate of its own and verifies others.
+    #[serde(default)]
+    pub ca: bool,
     /// The certificate is shown to browsers: a server's only.
     #[serde(default)]
     pub edge: bool,
@@ -81,7 +85,13 @@ pub struct FileSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateSpec {
-    pub common_name: String,
+    /// The subject: this or the organization.
+    #[serde(default)]
+    pub common_name: Option<String>,
+    /// For members that talk to etcd: it refuses a client certificate with a
+    /// common name at its JSON gateway, which Patroni goes through.
+    #[serde(default)]
+    pub organization: Option<String>,
     #[serde(default)]
     pub dns: Vec<String>,
     #[serde(default)]
@@ -123,10 +133,29 @@ pub struct DirectorySpec {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateRequest {
-    pub common_name: String,
+    pub subject: Subject,
     pub dns: Vec<String>,
     pub ip: Vec<IpAddr>,
     pub server_only: bool,
+}
+
+/// Who a certificate is for: one attribute, common name or organization.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    CommonName(String),
+    Organization(String),
+}
+
+impl CertificateSpec {
+    /// The subject, if exactly one is said.
+    pub fn subject(&self) -> Option<Subject> {
+        match (&self.common_name, &self.organization) {
+            (Some(name), None) => Some(Subject::CommonName(name.clone())),
+            (None, Some(name)) => Some(Subject::Organization(name.clone())),
+            _ => None,
+        }
+    }
 }
 
 impl ComponentSpec {
@@ -138,7 +167,7 @@ impl ComponentSpec {
         dns.dedup();
         ip.sort();
         ip.dedup();
-        Some(CertificateRequest { common_name: asked.common_name.clone(), dns, ip, server_only: self.edge })
+        Some(CertificateRequest { subject: asked.subject()?, dns, ip, server_only: self.edge })
     }
 
     pub fn folder_mode(&self) -> u32 {

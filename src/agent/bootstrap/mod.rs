@@ -1,0 +1,29 @@
+//! `bootstrap`: the one-shot that prepares secrets, certificates and settings.
+//!
+//! It alone holds the stack's CA key and all secrets (`/state`), has no network,
+//! and writes to each component's volume what that component may know. Killed
+//! at any moment and run again it converges: the state is one file, replaced
+//! whole, and all else follows from it.
+//! Next: `spec.rs` (what is asked), `run.rs` (what is done), `state.rs` (what is kept).
+
+mod authority;
+mod check;
+mod error;
+mod placeholders;
+mod run;
+mod scram;
+mod spec;
+mod state;
+mod volume;
+
+use std::fmt::Write as _;
+
+pub use error::BootstrapError;
+pub use run::{BootstrapArgs, Report, run};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,62 @@
+//! The hidden subcommands' arguments, and what their errors become.
+//!
+//! Must hold no logic: each verb is its own module. Errors end here as lines on
+//! stderr and an exit code.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use time::OffsetDateTime;
+
+use crate::bootstrap::{self, BootstrapArgs};
+use crate::launch::{self, LaunchArgs};
+use crate::log::Log;
+use crate::probe::{self, ProbeArgs};
+
+/// What runs inside a stack; not for people's daily use.
+#[derive(Debug, Subcommand)]
+pub enum ResidentCommand {
+    Bootstrap(BootstrapArgs),
+    Launch(LaunchArgs),
+    Probe(ProbeArgs),
+}
+
+/// Runs one of them to its end.
+pub fn run(command: ResidentCommand) -> ExitCode {
+    match command {
+        ResidentCommand::Bootstrap(args) => run_bootstrap(&args),
+        ResidentCommand::Launch(args) => {
+            let error = launch::run(&args);
+            Log::new("launch").error(&error);
+            ExitCode::from(error.exit_code())
+        }
+        ResidentCommand::Probe(args) => match probe::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                Log::new("probe").error(&error);
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run_bootstrap(args: &BootstrapArgs) -> ExitCode {
+    let log = Log::new("bootstrap");
+    match bootstrap::run(args, OffsetDateTime::now_utc()) {
+        Ok(report) => {
+            log.info(format_args!(
+                "made {} secrets and {} certificates; wrote {} files, left {}, removed {}",
+                report.secrets_made,
+                report.certificates_made,
+                report.files.written,
+                report.files.unchanged,
+                report.files.removed,
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            log.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

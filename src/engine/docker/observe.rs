@@ -1,0 +1,136 @@
+//! Observing: four kinds of list calls at once become one `Observed`.
+//!
+//! No inspect per container: what the plan needs stands in the lists. Says whose
+//! each object is and leaves nothing out, for any object can hold a name or a
+//! port. Must never decide what follows from it. Next: `status.rs`, `plan/`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bollard::models::{ContainerSummary, Network, Volume};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
+use futures_util::future::try_join_all;
+use scalectl_engine::{EngineError, Scope};
+use scalectl_plan::{
+    EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, Ownership,
+};
+
+use crate::errors::Fault;
+use crate::{DockerEngine, status};
+
+const LIMIT: u64 = 60;
+
+pub(crate) type Labels = HashMap<String, String>;
+
+impl DockerEngine {
+    pub(crate) async fn look(&self, scope: &Scope) -> Result<Observed, EngineError> {
+        let images = try_join_all(scope.images.iter().map(|reference| self.image(reference)));
+        let (containers, networks, volumes, images) =
+            tokio::try_join!(self.containers(HashMap::new()), self.networks(HashMap::new()), self.volumes(), images)
+                .map_err(|fault| self.reading("tell what is there", fault))?;
+        let project = &scope.project;
+        Ok(Observed {
+            engine: EngineFacts { api: self.api },
+            containers: containers.into_iter().filter_map(|summary| container(project, summary)).collect(),
+            networks: networks.into_iter().filter_map(|found| network(project, found)).collect(),
+            volumes: volumes.into_iter().map(|found| volume(project, found)).collect(),
+            images: images.into_iter().flatten().collect(),
+        })
+    }
+
+    /// Every container, or those that a filter leaves.
+    pub(crate) async fn containers(&self, filters: HashMap<&str, Vec<&str>>) -> Result<Vec<ContainerSummary>, Fault> {
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        self.within(LIMIT, self.docker.list_containers(Some(options))).await
+    }
+
+    pub(crate) async fn networks(&self, filters: HashMap<&str, Vec<&str>>) -> Result<Vec<Network>, Fault> {
+        let filters = filters.into_iter().map(|(key, values)| (key.to_owned(), values.into_iter().map(str::to_owned).collect()));
+        let options = ListNetworksOptions { filters: Some(filters.collect()) };
+        self.within(LIMIT, self.docker.list_networks(Some(options))).await
+    }
+
+    async fn volumes(&self) -> Result<Vec<Volume>, Fault> {
+        let found = self.within(LIMIT, self.docker.list_volumes(None::<ListVolumesOptions>)).await?;
+        Ok(found.volumes.unwrap_or_default())
+    }
+
+    /// The content that a reference stands for; none if the engine lacks it.
+    async fn image(&self, reference: &str) -> Result<Option<(String, ImageFacts)>, Fault> {
+        match self.within(LIMIT, self.docker.inspect_image(reference)).await {
+            Ok(found) => Ok(found.id.map(|id| (reference.to_owned(), ImageFacts { id }))),
+            Err(fault) if fault.status() == Some(404) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Whose an object is, by its labels; `what` it is where they tell nothing.
+pub(crate) fn ownership(project: &str, labels: &Labels, what: impl FnOnce() -> String) -> Ownership {
+    let get = |name: &str| labels.get(name).map(String::as_str);
+    let owner = match (get(LABELS.project), get(LABELS.compose_project)) {
+        (Some(found), _) if found == project => return Ownership::Ours,
+        (Some(other), _) => format!("scalectl project {other}"),
+        (None, _) if get(LABELS.lock).is_some() => "the lock of scalectl".to_owned(),
+        (None, Some(other)) => format!("compose project {other}"),
+        (None, None) => what(),
+    };
+    Ownership::Foreign { owner }
+}
+
+fn container(project: &str, summary: ContainerSummary) -> Option<(String, ObservedContainer)> {
+    let (state, health) = (status::state(&summary), status::health(&summary));
+    let name = own_name(&summary)?.to_owned();
+    let labels = summary.labels.unwrap_or_default();
+    let image = summary.image.unwrap_or_default();
+    let ownership = ownership(project, &labels, || format!("image {image}"));
+    let is_ours = ownership == Ownership::Ours;
+    let label = |name: &str| labels.get(name).filter(|_| is_ours).cloned().unwrap_or_default();
+    let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let address = |ip: Option<String>| ip.filter(|ip| !ip.is_empty());
+    let mode = summary.host_config.and_then(|config| config.network_mode);
+    let mounts = summary.mounts.unwrap_or_default().into_iter();
+    let ports = summary.ports.unwrap_or_default().into_iter();
+    let observed = ObservedContainer {
+        id: summary.id.unwrap_or_default(),
+        ownership,
+        service: label(LABELS.service),
+        number: label(LABELS.number).parse().unwrap_or_default(),
+        hash: label(LABELS.hash),
+        image_id: summary.image_id.unwrap_or_default(),
+        state,
+        health,
+        depends_on: depends_on(&label(LABELS.compose_depends_on)),
+        network_of: mode.and_then(|mode| mode.strip_prefix("container:").map(str::to_owned)),
+        addresses: networks.into_iter().filter_map(|(name, place)| Some((name, address(place.ip_address)?))).collect(),
+        volumes: mounts.filter(|mount| mount.typ.as_deref() == Some("volume")).filter_map(|mount| mount.name).collect(),
+        published: ports.filter_map(|port| Some((port.ip.unwrap_or_default(), port.public_port?))).collect(),
+    };
+    Some((name, observed))
+}
+
+/// A container that others link to is listed under their names for it, too.
+pub(crate) fn own_name(summary: &ContainerSummary) -> Option<&str> {
+    let names = summary.names.as_deref().unwrap_or_default().iter();
+    names.map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'))
+}
+
+/// Services from Compose's form `name:condition:restart,...`.
+fn depends_on(label: &str) -> BTreeSet<String> {
+    let names = label.split(',').filter_map(|entry| entry.split(':').next());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn network(project: &str, found: Network) -> Option<(String, ObservedNetwork)> {
+    let labels = found.labels.unwrap_or_default();
+    let ownership = ownership(project, &labels, || "a network without an owner's label".to_owned());
+    Some((found.name?, ObservedNetwork { id: found.id?, ownership }))
+}
+
+fn volume(project: &str, found: Volume) -> (String, ObservedVolume) {
+    let ownership = ownership(project, &found.labels, || "a volume without an owner's label".to_owned());
+    (found.name, ObservedVolume { ownership })
+}
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

@@ -1,0 +1,166 @@
+//! Settings: which PostgreSQL settings a person may set.
+//!
+//! Refused are those that scalectl sets itself, each with the reason, because
+//! two masters of one setting end in a database that does not start or that
+//! loses what it promised to keep. Names are as in PostgreSQL's manual,
+//! chapter "Server Configuration".
+//! Next: `decode.rs` (the section `database`).
+
+use std::collections::BTreeMap;
+
+use crate::decode::AnyScalar;
+use crate::fields::{Decode, Reader, Spanned};
+use crate::mistakes::Cause;
+use crate::node::Node;
+use crate::units::Text;
+
+/// Why scalectl owns a group of settings, and what to do instead.
+struct Owned {
+    names: &'static [&'static str],
+    /// Every name that starts with one of these.
+    prefixes: &'static [&'static str],
+    reason: &'static str,
+    hint: &'static str,
+}
+
+const OWNED: [Owned; 6] = [
+    Owned {
+        names: &[
+            "wal_level",
+            "max_wal_senders",
+            "max_replication_slots",
+            "max_slot_wal_keep_size",
+            "wal_keep_size",
+            "wal_log_hints",
+            "hot_standby",
+            "primary_conninfo",
+            "primary_slot_name",
+            "synchronous_standby_names",
+            "sync_replication_slots",
+            "synchronized_standby_slots",
+            "track_commit_timestamp",
+            "restart_after_crash",
+        ],
+        prefixes: &["recovery_"],
+        reason: "replication between members and migrations depend on it",
+        hint: "leave it out; the phase decides how members follow each other",
+    },
+    Owned {
+        names: &["fsync", "full_page_writes", "synchronous_commit"],
+        prefixes: &[],
+        reason: "an acknowledged write must outlive a crash",
+        hint: "leave it out; a transaction that may be lost can say `SET LOCAL \
+               synchronous_commit = off` itself",
+    },
+    Owned {
+        names: &["listen_addresses", "port", "cluster_name"],
+        prefixes: &["unix_socket_", "bonjour"],
+        reason: "pooler, monitoring and Patroni reach the database by it",
+        hint: "leave it out; the app reaches the database by DATABASE_URL",
+    },
+    Owned {
+        names: &["password_encryption", "krb_server_keyfile"],
+        prefixes: &["ssl"],
+        reason: "scalectl makes the certificates and passwords of the stack",
+        hint: "leave it out; connections inside the stack use TLS and SCRAM already",
+    },
+    Owned {
+        names: &[
+            "hba_file",
+            "ident_file",
+            "config_file",
+            "data_directory",
+            "external_pid_file",
+            "logging_collector",
+            "log_destination",
+            "log_directory",
+            "log_filename",
+            "log_file_mode",
+            "event_source",
+        ],
+        prefixes: &["log_rotation_", "log_truncate_", "syslog_"],
+        reason: "it decides where files lie inside the container",
+        hint: "leave it out; `scalectl logs database` shows what PostgreSQL logs",
+    },
+    Owned {
+        names: &["restore_command"],
+        prefixes: &["archive_"],
+        reason: "archiving is not set up by this version of scalectl",
+        hint: "leave it out; `scalectl db dump` writes a backup",
+    },
+];
+
+/// PostgreSQL settings that a person may set, with their values as text.
+pub(crate) struct Settings(pub BTreeMap<String, String>);
+
+/// The name of such a setting.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct SettingName(String);
+
+impl Text for SettingName {
+    fn parse(text: &str) -> Result<Self, Cause> {
+        // PostgreSQL does not mind the case of a name; one spelling is enough here.
+        let lower = text.to_ascii_lowercase();
+        for owned in &OWNED {
+            let by_prefix = owned
+                .prefixes
+                .iter()
+                .any(|prefix| lower.starts_with(prefix));
+            if by_prefix || owned.names.contains(&lower.as_str()) {
+                let Owned { reason, hint, .. } = *owned;
+                return Err(Cause::OwnedSetting {
+                    setting: text.to_owned(),
+                    reason,
+                    hint,
+                });
+            }
+        }
+        let right = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        if lower == text
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(right)
+        {
+            return Ok(Self(text.to_owned()));
+        }
+        let near = lower.replace(['-', ' '], "_");
+        Err(Cause::BadSetting {
+            setting: text.to_owned(),
+            hint: match near != text && Self::parse(&near).is_ok() {
+                true => format!("did you mean `{near}`?"),
+                false => {
+                    "a setting is named as in PostgreSQL's manual, such as `work_mem`".to_owned()
+                }
+            },
+        })
+    }
+}
+
+impl Decode for Settings {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let map = BTreeMap::<SettingName, Spanned<AnyScalar>>::decode(node, reader)?;
+        let mut settings = BTreeMap::new();
+        for (
+            SettingName(name),
+            Spanned {
+                value: AnyScalar(value),
+                at,
+            },
+        ) in map
+        {
+            if value.contains(|c: char| c.is_control()) {
+                let hint = "its value must be one line without control characters".to_owned();
+                reader.report(
+                    Cause::BadSettingValue {
+                        setting: name,
+                        hint,
+                    },
+                    at,
+                    "this value",
+                );
+                continue;
+            }
+            settings.insert(name, value);
+        }
+        Some(Self(settings))
+    }
+}

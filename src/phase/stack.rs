@@ -1,0 +1,50 @@
+//! Stack: an app in a phase, the same for every target.
+
+use std::collections::BTreeMap;
+
+use scalectl_model::{App, Size};
+
+use crate::Phase;
+
+/// What is to run, before any target's form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stack {
+    /// Prefix of every name on the target: the app's name, or the user's `-p`.
+    pub project: String,
+    pub phase: u8,
+    pub app: App,
+    /// Members of each component that is there; never 0.
+    pub members: BTreeMap<String, u32>,
+}
+
+impl Stack {
+    /// The stack that `phase` makes of `app`.
+    pub fn of(app: App, phase: &Phase, project: Option<&str>) -> Self {
+        let small = app.size == Some(Size::Small);
+        let count = |members: &crate::Members| match members.small {
+            Some(few) if small => few,
+            _ => members.members,
+        };
+        let mut members: BTreeMap<_, _> = phase
+            .components
+            .iter()
+            .map(|(name, it)| (name.clone(), count(it)))
+            .collect();
+        members.retain(|_, count| *count > 0);
+        if app.monitoring.grafana && members.contains_key("prometheus") {
+            members.insert("grafana".to_owned(), 1);
+        }
+        let project = project.map_or_else(|| app.name.to_string(), str::to_owned);
+        Self {
+            project,
+            phase: phase.phase,
+            app,
+            members,
+        }
+    }
+
+    /// Whether the component is part of this stack.
+    pub fn has(&self, component: &str) -> bool {
+        self.members.contains_key(component)
+    }
+}

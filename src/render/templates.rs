@@ -1,0 +1,83 @@
+//! The templates: part of the program, each replaceable by a file of the user's.
+
+use std::collections::BTreeMap;
+
+use handlebars::{Handlebars, no_escape};
+use rust_embed::RustEmbed;
+use serde::Serialize;
+
+use crate::error::RenderError;
+use crate::helpers;
+
+#[derive(RustEmbed)]
+#[folder = "../../templates"]
+#[include = "*.hbs"]
+struct Embedded;
+
+/// Every template, by its path below `templates/` without `.hbs`.
+pub struct Templates {
+    texts: BTreeMap<String, String>,
+}
+
+impl Templates {
+    /// scalectl's own, replaced by those in `overrides` (path below the user's
+    /// folder, with `.hbs`, to text).
+    pub fn new(overrides: &BTreeMap<String, String>) -> Self {
+        let own = Embedded::iter().filter_map(|name| {
+            let file = Embedded::get(&name)?;
+            Some((
+                name.to_string(),
+                String::from_utf8_lossy(&file.data).into_owned(),
+            ))
+        });
+        let all = own.chain(overrides.clone());
+        let texts = all
+            .map(|(name, text)| (name.trim_end_matches(".hbs").to_owned(), text))
+            .collect();
+        Self { texts }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
+    }
+
+    /// Renders one template, strictly: a name that `data` lacks is an error.
+    pub(crate) fn render(&self, name: &str, data: &impl Serialize) -> Result<String, RenderError> {
+        let Some(text) = self.texts.get(name) else {
+            let component = name.rsplit('/').nth(1).unwrap_or_default().to_owned();
+            return Err(RenderError::Missing {
+                component,
+                name: format!("{name}.hbs"),
+            });
+        };
+        let mut registry = Handlebars::new();
+        registry.set_strict_mode(true);
+        registry.register_escape_fn(no_escape);
+        helpers::register(&mut registry);
+        for (partial, text) in self
+            .texts
+            .iter()
+            .filter(|(name, _)| name.contains("/partials/"))
+        {
+            let short = partial.rsplit('/').next().unwrap_or(partial);
+            registry
+                .register_partial(short, text)
+                .map_err(|source| RenderError::Template {
+                    name: partial.clone(),
+                    source: Box::new(source),
+                })?;
+        }
+        registry
+            .register_template_string(name, text)
+            .map_err(|source| RenderError::Template {
+                name: name.to_owned(),
+                source: Box::new(source),
+            })?;
+        registry
+            .render(name, data)
+            .map_err(|source| RenderError::Data {
+                name: name.to_owned(),
+                source: Box::new(source),
+            })
+    }
+}

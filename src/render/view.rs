@@ -1,0 +1,326 @@
+//! The view: all that a template may use, in the templates' words.
+//!
+//! Prepared here so that a template never chooses or computes: a component that
+//! is not there is missing from `has` only as `false`, never as an absent name.
+//! docs/templates.md lists these names. Next: `settings.rs`, `assemble.rs`.
+
+use std::collections::BTreeMap;
+
+use scalectl_documents::ByteSize;
+use scalectl_model::{App, Component, Resources, SecretDelivery, SecretSource, Source};
+use scalectl_phase::Stack;
+use serde::Serialize;
+
+use crate::Facts;
+
+/// The data of every template.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct View {
+    pub project: String,
+    pub phase: u8,
+    /// The member that this rendering is for; number 0 where there is none.
+    pub member: MemberView,
+    pub has: BTreeMap<String, bool>,
+    /// Names of all members, by component: `db-1`, `db-2`, ...
+    pub members: BTreeMap<String, Vec<MemberView>>,
+    pub images: BTreeMap<String, String>,
+    pub app: AppView,
+    pub edge: EdgeView,
+    pub database: DatabaseView,
+    pub cache: CacheView,
+    pub monitoring: MonitoringView,
+    /// Hash of each settings volume's files, for the label that makes a change
+    /// of settings a change of the service.
+    pub settings: BTreeMap<String, String>,
+    /// Names of settings volumes and of folders that bootstrap prepares.
+    pub prepared: Vec<PreparedView>,
+    pub configs: Vec<ConfigView>,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct MemberView {
+    pub number: u32,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AppView {
+    pub image: String,
+    /// The folder to build; empty text if the image is made elsewhere.
+    pub context: String,
+    pub dockerfile: String,
+    pub build_args: BTreeMap<String, String>,
+    pub command: Vec<String>,
+    /// Empty without a release command.
+    pub release: Vec<String>,
+    pub port: u16,
+    pub health: String,
+    /// Empty text without metrics.
+    pub metrics: String,
+    pub env: BTreeMap<String, String>,
+    pub limits: LimitsView,
+    pub replicas: u32,
+    pub workers: Vec<WorkerView>,
+    pub secrets: Vec<SecretView>,
+    /// Secrets reach the app as files, not in its environment.
+    pub secret_files: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LimitsView {
+    /// In bytes, as Compose takes it.
+    pub memory: String,
+    /// Cores; 0 for no limit.
+    pub cpus: f64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WorkerView {
+    pub name: String,
+    pub command: Vec<String>,
+    pub replicas: u32,
+    pub limits: LimitsView,
+}
+
+/// A secret of the user's own.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SecretView {
+    pub name: String,
+    /// The caller's variable that holds it.
+    pub variable: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct EdgeView {
+    pub http: u16,
+    pub https: u16,
+    pub address: String,
+    pub host: String,
+    pub own_certificate: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DatabaseView {
+    pub version: String,
+    pub memory_bytes: u64,
+    pub memory_mib: u64,
+    /// A quarter of a member's memory, as PostgreSQL's documentation advises.
+    pub shared_buffers_mib: u64,
+    /// What the planner may count on: two thirds.
+    pub effective_cache_mib: u64,
+    pub settings: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CacheView {
+    pub memory_bytes: u64,
+    pub memory_mib: u64,
+    pub limit_mib: u64,
+    pub policy: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MonitoringView {
+    pub port: u16,
+    pub retention_seconds: u64,
+}
+
+/// A volume that bootstrap fills or hands over.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PreparedView {
+    /// Its folder below `/out` in bootstrap.
+    pub name: String,
+    /// Its key in the document.
+    pub volume: String,
+}
+
+/// A file that bootstrap gets.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ConfigView {
+    pub name: String,
+    pub target: String,
+    pub content: String,
+    /// The caller's variable that holds the content instead.
+    pub variable: String,
+}
+
+const MIB: u64 = 1 << 20;
+
+/// The variable that carries a secret which a file of the user's holds.
+pub(crate) fn file_secret_variable(name: &str) -> String {
+    format!("SCALECTL_SECRET_{name}")
+}
+
+impl View {
+    pub(crate) fn of(stack: &Stack, facts: &Facts) -> Self {
+        let app = &stack.app;
+        let known = [
+            "etcd",
+            "database",
+            "pooler",
+            "edge",
+            "app",
+            "agent",
+            "cache",
+            "prometheus",
+            "exporters",
+            "grafana",
+        ];
+        Self {
+            project: stack.project.clone(),
+            phase: stack.phase,
+            member: MemberView::default(),
+            has: known
+                .iter()
+                .map(|name| ((*name).to_owned(), stack.has(name)))
+                .collect(),
+            members: known
+                .iter()
+                .map(|name| ((*name).to_owned(), members(stack, name)))
+                .collect(),
+            images: images(app, facts),
+            app: AppView::of(app, facts),
+            edge: EdgeView {
+                http: app.edge.http.get(),
+                https: app.edge.https.get(),
+                address: app.edge.address.to_string(),
+                host: app.edge.host.to_string(),
+                own_certificate: app.edge.certificate.is_some(),
+            },
+            database: DatabaseView {
+                version: app.database.version.clone(),
+                memory_bytes: app.database.memory.get(),
+                memory_mib: app.database.memory.get() / MIB,
+                shared_buffers_mib: app.database.memory.get() / MIB / 4,
+                effective_cache_mib: app.database.memory.get() / MIB * 2 / 3,
+                settings: app.database.settings.clone(),
+            },
+            cache: CacheView {
+                memory_bytes: app.cache.memory.get(),
+                memory_mib: app.cache.memory.get() / MIB,
+                // What Valkey needs beside the data: buffers, fragmentation.
+                limit_mib: app.cache.memory.get() / MIB * 3 / 2 + 32,
+                policy: app.cache.policy.to_string(),
+            },
+            monitoring: MonitoringView {
+                port: app.monitoring.port.get(),
+                retention_seconds: app.monitoring.retention.seconds(),
+            },
+            settings: BTreeMap::new(),
+            prepared: Vec::new(),
+            configs: Vec::new(),
+        }
+    }
+}
+
+impl AppView {
+    fn of(app: &App, facts: &Facts) -> Self {
+        let program = &app.app;
+        let (context, dockerfile, build_args) = match &program.source {
+            Source::Build(build) => (
+                build.context.clone(),
+                build.dockerfile.clone(),
+                texts(&build.args),
+            ),
+            Source::Image(_) => Default::default(),
+        };
+        let worker =
+            |(name, worker): (&scalectl_model::Name, &scalectl_model::Worker)| WorkerView {
+                name: name.to_string(),
+                command: worker.command.words().to_vec(),
+                replicas: worker.replicas.get().into(),
+                limits: LimitsView::of(&worker.resources),
+            };
+        let secret = |(name, source): (&scalectl_model::EnvName, &SecretSource)| SecretView {
+            name: name.to_string(),
+            variable: match source {
+                SecretSource::Env(variable) => variable.clone(),
+                SecretSource::File(_) => file_secret_variable(name.as_str()),
+            },
+        };
+        Self {
+            image: facts.app_image.clone(),
+            context,
+            dockerfile,
+            build_args,
+            command: facts.app_command.clone(),
+            release: program
+                .release
+                .as_ref()
+                .map(|it| it.words().to_vec())
+                .unwrap_or_default(),
+            port: program.port.get(),
+            health: program.health.to_string(),
+            metrics: program
+                .metrics
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            env: texts(&program.env),
+            limits: LimitsView::of(&program.resources),
+            replicas: program.replicas.get().into(),
+            workers: program.workers.iter().map(worker).collect(),
+            secrets: program.secrets.iter().map(secret).collect(),
+            secret_files: app.secrets == SecretDelivery::Files,
+        }
+    }
+}
+
+impl LimitsView {
+    fn of(resources: &Resources) -> Self {
+        let cpus = resources
+            .cpus
+            .map_or(0.0, |cpus| f64::from(cpus.millis()) / 1000.0);
+        Self {
+            memory: format!("{}b", resources.memory.get()),
+            cpus,
+        }
+    }
+}
+
+fn texts(map: &BTreeMap<scalectl_model::EnvName, String>) -> BTreeMap<String, String> {
+    map.iter()
+        .map(|(name, value)| (name.to_string(), value.clone()))
+        .collect()
+}
+
+/// The members of a component under the names that containers get.
+fn members(stack: &Stack, component: &str) -> Vec<MemberView> {
+    let stem = if component == "database" {
+        "db"
+    } else {
+        component
+    };
+    let count = stack.members.get(component).copied().unwrap_or(0);
+    (1..=count)
+        .map(|number| MemberView {
+            number,
+            name: format!("{stem}-{number}"),
+        })
+        .collect()
+}
+
+fn images(app: &App, facts: &Facts) -> BTreeMap<String, String> {
+    let own = |image: &str| format!("scalectl/{image}:{}", facts.image_tag);
+    let image_of = |component: Component| match component {
+        Component::Edge => "envoy",
+        Component::Pooler => "pgbouncer",
+        Component::Database => "postgres",
+        Component::Cache => "valkey",
+        Component::Etcd
+        | Component::Prometheus
+        | Component::Exporters
+        | Component::Agent
+        | Component::Grafana => component.as_str(),
+    };
+    Component::ALL
+        .iter()
+        .map(|component| {
+            let given = app.images.get(component).map(ToString::to_string);
+            (
+                component.as_str().to_owned(),
+                given.unwrap_or_else(|| own(image_of(*component))),
+            )
+        })
+        .collect()
+}
