@@ -9,15 +9,19 @@ use clap::Subcommand;
 use time::OffsetDateTime;
 
 use crate::bootstrap::{self, BootstrapArgs};
+use crate::edge::{self, EdgeArgs};
 use crate::launch::{self, LaunchArgs};
 use crate::log::Log;
 use crate::probe::{self, ProbeArgs};
+use crate::resident::{self, AgentArgs};
 
 /// What runs inside a stack; not for people's daily use.
 #[derive(Debug, Subcommand)]
 pub enum ResidentCommand {
     Bootstrap(BootstrapArgs),
     Launch(LaunchArgs),
+    Edge(EdgeArgs),
+    Agent(AgentArgs),
     Probe(ProbeArgs),
 }
 
@@ -30,6 +34,20 @@ pub fn run(command: ResidentCommand) -> ExitCode {
             Log::new("launch").error(&error);
             ExitCode::from(error.exit_code())
         }
+        ResidentCommand::Edge(args) => match edge::run(&args) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                Log::new("edge").error(&error);
+                ExitCode::FAILURE
+            }
+        },
+        ResidentCommand::Agent(args) => match resident::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                Log::new("agent").error(&error);
+                ExitCode::from(error.exit_code())
+            }
+        },
         ResidentCommand::Probe(args) => match probe::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -25,7 +25,11 @@ pub struct Access {
 impl Access {
     /// The caller's own file, for nobody else.
     pub fn private() -> Self {
-        Self { uid: process_uid(), gid: process_gid(), mode: 0o600 }
+        Self {
+            uid: process_uid(),
+            gid: process_gid(),
+            mode: 0o600,
+        }
     }
 }
 
@@ -35,8 +39,20 @@ pub enum Change {
     Unchanged,
 }
 
-/// Makes `path` hold `content`, readable as `access` says.
+/// Makes `path` hold `content`, readable as `access` says, safe on disk.
 pub fn put(path: &Path, content: &[u8], access: Access) -> io::Result<Change> {
+    put_with(path, content, access, File::sync_all)
+}
+
+/// The same without waiting for the disk: whole for every reader, but an older
+/// or empty file may be there after a power cut.
+pub fn put_unsynced(path: &Path, content: &[u8], access: Access) -> io::Result<Change> {
+    put_with(path, content, access, |_| Ok(()))
+}
+
+type Sync = fn(&File) -> io::Result<()>;
+
+fn put_with(path: &Path, content: &[u8], access: Access, sync: Sync) -> io::Result<Change> {
     if holds(path, content)? {
         settle_access(path, access)?;
         return Ok(Change::Unchanged);
@@ -45,13 +61,14 @@ pub fn put(path: &Path, content: &[u8], access: Access) -> io::Result<Change> {
         fs::remove_dir_all(path)?;
     }
     let unfinished = unfinished_beside(path);
-    let written = write_new(&unfinished, content, access).and_then(|()| fs::rename(&unfinished, path));
+    let written =
+        write_new(&unfinished, content, access, sync).and_then(|()| fs::rename(&unfinished, path));
     if let Err(error) = written {
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }
     if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
+        sync(&File::open(folder)?)?;
     }
     Ok(Change::Written)
 }
@@ -72,12 +89,18 @@ pub fn put_folder(path: &Path, access: Access) -> io::Result<()> {
 
 /// Removes a file, a link or a whole folder.
 pub fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
 }
 
 fn holds(path: &Path, content: &[u8]) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.is_file() && found.len() == content.len() as u64 => Ok(fs::read(path)? == content),
+        Ok(found) if found.is_file() && found.len() == content.len() as u64 => {
+            Ok(fs::read(path)? == content)
+        }
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -95,14 +118,18 @@ fn settle_access(path: &Path, access: Access) -> io::Result<()> {
     Ok(())
 }
 
-fn write_new(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write_new(path: &Path, content: &[u8], access: Access, sync: Sync) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(content)?;
     if (process_uid(), process_gid()) != (access.uid, access.gid) {
         fchown(&file, Some(access.uid), Some(access.gid))?;
     }
     file.set_permissions(Permissions::from_mode(access.mode))?;
-    file.sync_all()
+    sync(&file)
 }
 
 fn unfinished_beside(path: &Path) -> PathBuf {
@@ -132,11 +159,23 @@ mod tests {
         put(&path, b"same", Access::private()).unwrap();
         let before = fs::metadata(&path).unwrap().modified().unwrap();
 
-        let change = put(&path, b"same", Access { mode: 0o644, ..Access::private() }).unwrap();
+        let change = put(
+            &path,
+            b"same",
+            Access {
+                mode: 0o644,
+                ..Access::private()
+            },
+        )
+        .unwrap();
 
         let after = fs::metadata(&path).unwrap();
         assert_eq!(change, Change::Unchanged);
-        assert_eq!(after.modified().unwrap(), before, "an unchanged file was touched");
+        assert_eq!(
+            after.modified().unwrap(),
+            before,
+            "an unchanged file was touched"
+        );
         assert_eq!(after.permissions().mode() & 0o777, 0o644);
     }
 
@@ -150,7 +189,10 @@ mod tests {
         put(&path, b"new", Access::private()).unwrap();
 
         assert_eq!(fs::read_to_string(&goal).unwrap(), "untouched");
-        assert!(fs::symlink_metadata(&path).unwrap().is_file(), "the link is still there");
+        assert!(
+            fs::symlink_metadata(&path).unwrap().is_file(),
+            "the link is still there"
+        );
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 
@@ -160,7 +202,10 @@ mod tests {
         let (goal, path) = (folder.path().join("goal"), folder.path().join("a"));
         fs::write(&goal, "same").unwrap();
         symlink(&goal, &path).unwrap();
-        assert_eq!(put(&path, b"same", Access::private()).unwrap(), Change::Written);
+        assert_eq!(
+            put(&path, b"same", Access::private()).unwrap(),
+            Change::Written
+        );
         assert!(fs::symlink_metadata(&path).unwrap().is_file());
     }
 
@@ -171,9 +216,19 @@ mod tests {
         fs::create_dir_all(path.join("deep")).unwrap();
         put(&path, b"file", Access::private()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"file");
-        put_folder(&path, Access { mode: 0o700, ..Access::private() }).unwrap();
+        put_folder(
+            &path,
+            Access {
+                mode: 0o700,
+                ..Access::private()
+            },
+        )
+        .unwrap();
         assert!(path.is_dir());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 
     #[test]

@@ -34,10 +34,18 @@ pub enum LaunchError {
     #[diagnostic(help("is the settings volume mounted, and may this container's user read it?"))]
     Read { path: PathBuf, source: io::Error },
     #[error("{} cannot be a variable: {problem}", path.display())]
-    NotAVariable { path: PathBuf, problem: &'static str },
+    NotAVariable {
+        path: PathBuf,
+        problem: &'static str,
+    },
     #[error("start {}", command.display())]
-    #[diagnostic(help("the app's `command` (or its image's) names a program that the image does not have or may not run"))]
-    Start { command: OsString, source: io::Error },
+    #[diagnostic(help(
+        "the app's `command` (or its image's) names a program that the image does not have or may not run"
+    ))]
+    Start {
+        command: OsString,
+        source: io::Error,
+    },
 }
 
 impl LaunchError {
@@ -58,10 +66,16 @@ pub fn run(args: &LaunchArgs) -> LaunchError {
         Err(error) => return error,
     };
     let Some((program, arguments)) = args.command.split_first() else {
-        return LaunchError::Start { command: OsString::new(), source: io::ErrorKind::NotFound.into() };
+        return LaunchError::Start {
+            command: OsString::new(),
+            source: io::ErrorKind::NotFound.into(),
+        };
     };
     let source = Command::new(program).args(arguments).envs(variables).exec();
-    LaunchError::Start { command: program.clone(), source }
+    LaunchError::Start {
+        command: program.clone(),
+        source,
+    }
 }
 
 fn variables(folder: &Path, as_files: bool) -> Result<Vec<(OsString, OsString)>, LaunchError> {
@@ -76,7 +90,10 @@ fn variables(folder: &Path, as_files: bool) -> Result<Vec<(OsString, OsString)>,
         if name.as_bytes().starts_with(UNFINISHED.as_bytes()) {
             continue;
         }
-        check_name(&name).map_err(|problem| LaunchError::NotAVariable { path: path.clone(), problem })?;
+        check_name(&name).map_err(|problem| LaunchError::NotAVariable {
+            path: path.clone(),
+            problem,
+        })?;
         if as_files {
             let mut file_name = name;
             file_name.push("_FILE");
@@ -84,7 +101,10 @@ fn variables(folder: &Path, as_files: bool) -> Result<Vec<(OsString, OsString)>,
         } else {
             let value = std::fs::read(&path).map_err(read(&path))?;
             if value.contains(&0) {
-                return Err(LaunchError::NotAVariable { path, problem: "it holds a NUL byte" });
+                return Err(LaunchError::NotAVariable {
+                    path,
+                    problem: "it holds a NUL byte",
+                });
             }
             variables.push((name, OsString::from_vec(value)));
         }
@@ -94,9 +114,15 @@ fn variables(folder: &Path, as_files: bool) -> Result<Vec<(OsString, OsString)>,
 
 fn check_name(name: &OsStr) -> Result<(), &'static str> {
     let bytes = name.as_bytes();
-    let is_good = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    let is_good = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
         && !bytes.first().is_none_or(u8::is_ascii_digit);
-    if is_good { Ok(()) } else { Err("its name is not one of letters, digits and _") }
+    if is_good {
+        Ok(())
+    } else {
+        Err("its name is not one of letters, digits and _")
+    }
 }
 
 #[cfg(test)]
@@ -113,25 +139,53 @@ mod tests {
 
     #[test]
     fn each_file_is_a_variable_with_exactly_its_bytes() {
-        let folder = folder(&[("A", b" x\n"), ("B_2", b"\xff$HOME"), ("EMPTY", b""), (".unfinished-1-0-A", b"half")]);
+        let folder = folder(&[
+            ("A", b" x\n"),
+            ("B_2", b"\xff$HOME"),
+            ("EMPTY", b""),
+            (".unfinished-1-0-A", b"half"),
+        ]);
         let mut told = variables(folder.path(), false).unwrap();
         told.sort();
-        let told: Vec<_> = told.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        assert_eq!(told, [(&b"A"[..], &b" x\n"[..]), (b"B_2", b"\xff$HOME"), (b"EMPTY", b"")]);
+        let told: Vec<_> = told
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (&b"A"[..], &b" x\n"[..]),
+                (b"B_2", b"\xff$HOME"),
+                (b"EMPTY", b"")
+            ]
+        );
     }
 
     #[test]
     fn with_files_the_path_is_told_and_the_content_is_not_read() {
         let folder = folder(&[("DATABASE_URL", b"\0secret")]);
         let told = variables(folder.path(), true).unwrap();
-        assert_eq!(told, [("DATABASE_URL_FILE".into(), folder.path().join("DATABASE_URL").into_os_string())]);
+        assert_eq!(
+            told,
+            [(
+                "DATABASE_URL_FILE".into(),
+                folder.path().join("DATABASE_URL").into_os_string()
+            )]
+        );
     }
 
     #[test]
     fn what_cannot_be_a_variable_is_refused_without_its_content() {
-        for (name, content) in [("BAD-NAME", &b"topsecret"[..]), ("1A", b"topsecret"), ("NUL", b"topsecret\0")] {
+        for (name, content) in [
+            ("BAD-NAME", &b"topsecret"[..]),
+            ("1A", b"topsecret"),
+            ("NUL", b"topsecret\0"),
+        ] {
             let error = variables(folder(&[(name, content)]).path(), false).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("topsecret"), "{error:?} tells the value");
+            assert!(
+                !format!("{error} {error:?}").contains("topsecret"),
+                "{error:?} tells the value"
+            );
         }
     }
 }

@@ -6,10 +6,12 @@
 //! each does what its settings file says.
 //! Next: `cli.rs` (argument forms), `bootstrap/spec.rs` (the contract).
 
-mod address;
 pub mod bootstrap;
 pub mod cli;
+pub mod edge;
 mod files;
 pub mod launch;
 mod log;
 pub mod probe;
+pub mod resident;
+mod wire;

@@ -198,6 +198,10 @@ pub struct Extension {
     /// Run before an old container of this service is stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// Services with the same word here are members of one cluster: of them only
+    /// one at a time is stopped for its successor, when all others are well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<String>,
 }
 
 /// How a container of a service gives way to its successor.

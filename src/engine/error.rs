@@ -25,7 +25,9 @@ pub enum EngineError {
     #[error("{origin} names no engine that can be used: {problem}")]
     #[diagnostic(
         code(scalectl::engine::address),
-        help("an address is unix:///path, tcp://host:port or ssh://user@host; `docker context ls` lists contexts")
+        help(
+            "an address is unix:///path, tcp://host:port or ssh://user@host; `docker context ls` lists contexts"
+        )
     )]
     Address { origin: String, problem: String },
     #[error("the Docker engine speaks API {found}, and scalectl needs 1.41 or newer")]
@@ -113,6 +115,20 @@ pub enum EngineError {
         code: i64,
         output: String,
     },
+    #[error("{image} could not be built{}: {message}", in_step(step))]
+    #[diagnostic(
+        code(scalectl::engine::build_failed),
+        help(
+            "the step's last lines are above; steps before it are kept, so that another try goes on there"
+        )
+    )]
+    BuildFailed {
+        image: String,
+        /// The step of the Dockerfile; empty before the first.
+        step: String,
+        message: String,
+        tail: LogTail,
+    },
     #[error("the environment variable {name} is not set")]
     #[diagnostic(
         code(scalectl::engine::secret_missing),
@@ -136,6 +152,13 @@ pub enum EngineError {
     },
 }
 
+fn in_step(step: &str) -> String {
+    match step {
+        "" => String::new(),
+        step => format!(" (`{step}`)"),
+    }
+}
+
 /// The last lines that a container wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogTail(pub Vec<String>);
@@ -144,7 +167,9 @@ impl EngineError {
     /// The last lines of the container that failed, where there are any.
     pub fn tail(&self) -> &[String] {
         match self {
-            Self::Ended { tail, .. } | Self::Deadline { tail, .. } => &tail.0,
+            Self::Ended { tail, .. }
+            | Self::Deadline { tail, .. }
+            | Self::BuildFailed { tail, .. } => &tail.0,
             _ => &[],
         }
     }

@@ -5,11 +5,13 @@
 //! reports how that ended. Next: `error.rs`, `docker/` (the real one), `fake/`.
 
 mod error;
+mod images;
 
 use scalectl_documents::Compose;
 use scalectl_plan::{Call, Observed};
 
 pub use error::{EngineError, LogTail};
+pub use images::{BuildRequest, ImageConfig, ImageEngine};
 
 /// What to look at.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::mistakes::Cause;
+use crate::cause::Cause;
 use crate::suggest;
 use crate::units::Text;
 
@@ -62,7 +62,7 @@ choice! {
         /// As variables of the app's environment.
         #[default]
         Environment = "environment",
-        /// As files; the environment names each in `NAME_FILE`.
+        /// As files in its container, and not in its environment.
         Files = "files",
     }
 }

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use crate::app::{Build, Command, Program, Resources, SecretSource, Source, Worker};
-use crate::decode::{AnyScalar, Plain, size_from};
+use crate::cause::Cause;
 use crate::fields::{Decode, Fields, Reader, Spanned};
-use crate::mistakes::{Cause, Mistake};
+use crate::mistakes::Mistake;
 use crate::node::{Kind, Node, Value};
 use crate::quantity::Bytes;
 use crate::references::{self, Said};
 use crate::units::{EnvName, HttpPath, ImageName, Replicas};
+use crate::values::{AnyScalar, Plain, size_from};
 use crate::words;
 
 impl Decode for Program {

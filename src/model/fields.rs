@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use miette::SourceSpan;
 
+use crate::cause::Cause;
 use crate::facts::Facts;
-use crate::mistakes::{Cause, Mistake};
+use crate::mistakes::Mistake;
 use crate::node::{Entry, Kind, Node, Value};
 use crate::suggest;
 use crate::units::{Name, Text};
@@ -62,6 +63,12 @@ impl<'f> Reader<'f> {
         }
         let keys: Vec<&str> = self.path.iter().map(|(key, _)| key.as_str()).collect();
         format!("`{}`", keys.join("."))
+    }
+
+    /// The place of a key of the mapping that is being read.
+    pub fn place_of(&self, key: &str) -> String {
+        let keys = self.path.iter().map(|(key, _)| key.as_str());
+        format!("`{}`", keys.chain([key]).collect::<Vec<_>>().join("."))
     }
 
     /// The last key on the way here.
@@ -122,8 +129,10 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
         let entries: &[Entry] = match (&node.value, node.kind()) {
             (Value::Map(entries), _) => entries,
             (_, Kind::Nothing) => &[],
-            _ => {
-                reader.wrong_type(node, "a mapping of keys", None);
+            (_, kind) => {
+                let hint = "a mapping has one `key: value` a line, without `-` and `[`";
+                let hint = (kind == Kind::List).then(|| hint.to_owned());
+                reader.wrong_type(node, "a mapping of keys", hint);
                 return None;
             }
         };
@@ -158,10 +167,7 @@ impl<'n, 'r, 'f> Fields<'n, 'r, 'f> {
 
     /// What stands in the mapping below a key, right or wrong.
     pub fn entries_below(&mut self, key: &'static str) -> &'n [Entry] {
-        match self.entry(key).map(|entry| &entry.node.value) {
-            Some(Value::Map(entries)) => entries,
-            _ => &[],
-        }
+        self.entry(key).map_or(&[], |entry| entry.node.entries())
     }
 
     /// The value of a key that may be absent.
@@ -254,48 +260,6 @@ impl<T: Text> Decode for T {
                 None
             }
         }
-    }
-}
-
-impl Decode for bool {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        match (&node.value, node.kind()) {
-            (Value::Scalar { text, .. }, Kind::Bool) => Some(text.eq_ignore_ascii_case("true")),
-            (Value::Scalar { text, .. }, _) => {
-                let meant = match text.to_ascii_lowercase().as_str() {
-                    "yes" | "on" | "y" | "true" | "1" => Some("true"),
-                    "no" | "off" | "n" | "false" | "0" => Some("false"),
-                    _ => None,
-                };
-                let hint = meant.map(|meant| format!("did you mean `{meant}`, without quotes?"));
-                reader.wrong_type(node, "true or false", hint);
-                None
-            }
-            _ => {
-                reader.wrong_type(node, "true or false", None);
-                None
-            }
-        }
-    }
-}
-
-/// A whole number of any size, to be bounded by who asked for it.
-pub(crate) struct Whole(pub i128);
-
-impl Decode for Whole {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Value::Scalar { text, plain } = &node.value
-            && let Ok(number) = text.parse::<i128>()
-        {
-            if *plain {
-                return Some(Self(number));
-            }
-            let hint = format!("take the quotes away: `{number}`");
-            reader.wrong_type(node, "a whole number", Some(hint));
-            return None;
-        }
-        reader.wrong_type(node, "a whole number", None);
-        None
     }
 }
 

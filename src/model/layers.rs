@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::cause::Cause;
 use crate::facts::Facts;
-use crate::mistakes::{Cause, Mistake};
+use crate::mistakes::Mistake;
 use crate::node::{Entry, Kind, Node, Value};
 use crate::suggest;
 
@@ -133,6 +134,7 @@ fn lay_over(base: &Node, over: &Node, path: &mut Vec<String>) -> Node {
     }
     Node {
         at: over.at,
+        end: over.end,
         value: Value::Map(merged),
     }
 }

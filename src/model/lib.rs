@@ -4,12 +4,14 @@
 //! Pure: no disk, no environment, no clock; what must be known of the world is
 //! asked of `Facts`. Must never print, and never see a secret's value.
 //! Where next: `app.rs` (the types), `decode.rs` (what each key means),
-//! `mistakes.rs` (all that can be wrong), `init.rs` (a first scale.yaml).
+//! `cause.rs` (all that can be wrong), `init.rs` (a first scale.yaml).
 
 mod app;
+mod cause;
 mod choices;
 mod decode;
 mod decode_app;
+mod decode_edge;
 mod dockerfile;
 mod facts;
 mod fields;
@@ -17,6 +19,7 @@ mod forms;
 mod image_name;
 mod init;
 mod layers;
+mod mask;
 mod mistakes;
 mod node;
 mod quantity;
@@ -26,6 +29,7 @@ mod settings;
 mod suggest;
 mod syntax;
 mod units;
+mod values;
 mod words;
 mod yaml;
 
@@ -33,10 +37,11 @@ pub use app::{
     App, Build, Cache, Certificate, Command, Database, Edge, Monitoring, Program, Resources,
     SecretSource, Source, Worker,
 };
+pub use cause::Cause;
 pub use choices::{CachePolicy, Component, SecretDelivery, Size};
 pub use facts::{Facts, ListedFacts};
 pub use init::{Folder, init};
-pub use mistakes::{Cause, Mistake, Mistakes};
+pub use mistakes::{Mistake, Mistakes};
 pub use quantity::{Bytes, Cpus, Retention};
 pub use schema::json_schema;
 pub use units::{EnvName, HostName, HttpPath, ImageName, Name, Port, Replicas};
@@ -53,8 +58,9 @@ use layers::Layers;
 pub fn load(text: &str, file: &str, facts: &dyn Facts, phase: u8) -> Result<App, Mistakes> {
     let mut mistakes = Vec::new();
     let Some(root) = yaml::parse(text, &mut mistakes) else {
-        return Err(Mistakes::new(file, text, mistakes));
+        return Err(Mistakes::new(file, mask::by_lines(text), mistakes));
     };
+    let shown = mask::by_tree(text, &root);
     let layers = Layers::of(root, facts, &mut mistakes);
     let mut asked_for = None;
     let mut by_phase = Vec::new();
@@ -73,7 +79,7 @@ pub fn load(text: &str, file: &str, facts: &dyn Facts, phase: u8) -> Result<App,
             if mistakes.is_empty() {
                 mistakes.push(phase_unknown(phase, facts));
             }
-            Err(Mistakes::new(file, text, mistakes))
+            Err(Mistakes::new(file, shown, mistakes))
         }
     }
 }

@@ -12,6 +12,8 @@ use miette::SourceSpan;
 pub(crate) struct Node {
     /// Where it stands; a collection's first line only.
     pub at: SourceSpan,
+    /// Where it ends, lines further down included.
+    pub end: usize,
     pub value: Value,
 }
 
@@ -64,7 +66,16 @@ impl Node {
     pub fn empty(at: SourceSpan) -> Self {
         Self {
             at,
+            end: at.offset(),
             value: Value::Map(Vec::new()),
+        }
+    }
+
+    /// The entries of a mapping; none of anything else.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
         }
     }
 

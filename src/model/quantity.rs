@@ -10,7 +10,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use crate::mistakes::Cause;
+use crate::cause::Cause;
 use crate::units::{Text, json_schema_of};
 
 /// A size in bytes.
@@ -48,7 +48,7 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SIZES[..4]
             .iter()
-            .find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0)
+            .find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor))
         {
             Some((suffix, factor)) => write!(f, "{}{suffix}", self.0 / factor),
             None => write!(f, "{}", self.0),
@@ -190,7 +190,7 @@ impl Retention {
 impl fmt::Display for Retention {
     /// Days or hours, which Prometheus reads as well.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (suffix, factor) = if self.0 % 86_400 == 0 {
+        let (suffix, factor) = if self.0.is_multiple_of(86_400) {
             ("d", 86_400)
         } else {
             ("h", 3_600)

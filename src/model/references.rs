@@ -8,12 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::AnyScalar;
+use crate::cause::Cause;
 use crate::fields::{Reader, Spanned};
-use crate::mistakes::Cause;
 use crate::node::Entry;
 use crate::suggest;
 use crate::units::{EnvName, Port};
+use crate::values::AnyScalar;
 
 type Env = BTreeMap<EnvName, Spanned<AnyScalar>>;
 
@@ -68,8 +68,11 @@ pub(crate) fn resolve(
         return BTreeMap::new();
     }
     for name in pieces.keys() {
-        if let Err(cause) = value_of(name, &pieces, &mut known) {
-            reader.report(cause, env[*name].at, "in here");
+        if let Err(TooLong(name)) = value_of(name, &pieces, &mut known) {
+            let cause = Cause::TooLong {
+                place: format!("`app.env.{name}`"),
+            };
+            reader.report(cause, env[name].at, "in here");
             break;
         }
     }
@@ -163,16 +166,16 @@ fn below<'t>(name: &str, pieces: &BTreeMap<&'t str, Vec<Piece<'t>>>) -> Vec<&'t 
         .unwrap_or_default()
 }
 
+/// The entry whose value is too long for a process's environment.
+struct TooLong<'t>(&'t str);
+
 /// Puts the value of `name`, and of all it needs, into `known`. There are no
 /// cycles any more, and no unknown names.
-///
-/// # Errors
-/// Some value would be too long for a process's environment.
 fn value_of<'t>(
     name: &'t str,
     pieces: &BTreeMap<&'t str, Vec<Piece<'t>>>,
     known: &mut BTreeMap<&'t str, String>,
-) -> Result<(), Cause> {
+) -> Result<(), TooLong<'t>> {
     let mut path = vec![name];
     while let Some(name) = path.last().copied() {
         let missing: Vec<&str> = below(name, pieces)
@@ -190,9 +193,7 @@ fn value_of<'t>(
                 Piece::Reference(name) => known.get(name).map_or("", String::as_str),
             });
             if value.len() > AnyScalar::MAX_LENGTH {
-                return Err(Cause::TooLong {
-                    place: format!("`{name}`"),
-                });
+                return Err(TooLong(name));
             }
         }
         known.insert(name, value);

@@ -54,15 +54,17 @@ fn of_one_phase(schema: &Value) -> Value {
     phase
 }
 
-/// Whether a `oneOf` says only which keys must be there.
+/// Whether a `oneOf` says only which keys must be there; its branches may have
+/// lost their `required` already.
 fn is_about_presence(one_of: &Value) -> bool {
-    one_of.as_array().is_some_and(|branches| {
-        branches.iter().all(|branch| {
-            branch
-                .as_object()
-                .is_some_and(|branch| branch.keys().eq(["required"]))
-        })
-    })
+    let only_required = |branch: &Value| {
+        branch
+            .as_object()
+            .is_some_and(|branch| branch.keys().all(|key| key == "required"))
+    };
+    one_of
+        .as_array()
+        .is_some_and(|branches| branches.iter().all(only_required))
 }
 
 /// Brings the generated schema into the form that reads best in an editor.

@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::AnyScalar;
+use crate::cause::Cause;
 use crate::fields::{Decode, Reader, Spanned};
-use crate::mistakes::Cause;
 use crate::node::Node;
 use crate::units::Text;
+use crate::values::AnyScalar;
 
 /// Why scalectl owns a group of settings, and what to do instead.
 struct Owned {

@@ -6,12 +6,13 @@
 
 /// The candidate nearest to `word`, if one is near enough to be a slip.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let lower = word.to_lowercase().replace('_', "-");
+    let plain = |word: &str| word.to_lowercase().replace('_', "-");
+    let word = plain(word);
     candidates
         .iter()
         .map(|candidate| {
             (
-                strsim::damerau_levenshtein(&lower, &candidate.replace('_', "-")),
+                strsim::damerau_levenshtein(&word, &plain(candidate)),
                 *candidate,
             )
         })

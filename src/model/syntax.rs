@@ -24,32 +24,49 @@ pub(crate) fn place(text: &str, at: usize) -> SourceSpan {
     }
 }
 
-/// What to try.
+/// What to try. Secrets are masked in `text`.
 pub(crate) fn hint(text: &str, at: usize) -> String {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..].lines().next().unwrap_or("");
     let before = text[..start].trim_end().lines().next_back().unwrap_or("");
-    for line in [line, before] {
-        if let Some(hint) = hint_of_line(line) {
-            return hint;
-        }
+    let of_line = || [line, before].into_iter().find_map(hint_of_line);
+    let hint = hint_of_indentation(line)
+        .or_else(|| hint_of_quotes(text, at))
+        .or_else(of_line);
+    hint.unwrap_or_else(|| {
+        "look at the indentation of this line and of the one above: keys of one mapping start in \
+         the same column"
+            .to_owned()
+    })
+}
+
+fn hint_of_indentation(line: &str) -> Option<String> {
+    let indentation = &line[..line.len() - line.trim_start().len()];
+    let tab = indentation.contains('\t');
+    tab.then(|| "YAML is indented with spaces, not with tabs".to_owned())
+}
+
+/// Something is open at this place.
+fn hint_of_quotes(text: &str, at: usize) -> Option<String> {
+    let count = |c: char| text[..at].matches(c).count();
+    if text[at..].starts_with(['"', '\'']) {
+        return Some("the quote that opens here is not closed as it must be".to_owned());
     }
-    if unclosed(&text[..at]) {
-        return "a bracket or a quote is not closed before this place".to_owned();
-    }
-    "look at the indentation of this line and of the one above: keys of one mapping start in the \
-     same column"
-        .to_owned()
+    let open = [('[', ']'), ('{', '}')]
+        .into_iter()
+        .find(|(open, close)| count(*open) > count(*close));
+    open.map(|(open, close)| format!("a `{open}` before this place is not closed by a `{close}`"))
 }
 
 fn hint_of_line(line: &str) -> Option<String> {
-    let indentation = &line[..line.len() - line.trim_start().len()];
-    if indentation.contains('\t') {
-        return Some("YAML is indented with spaces, not with tabs".to_owned());
-    }
     let content = line.trim();
     if content.starts_with('#') {
         return None;
+    }
+    if content.contains("**") {
+        let hint = "a secret's value never stands in scale.yaml: say where it is with \
+                    `{env: VARIABLE}` or `{file: PATH}`";
+        return Some(hint.to_owned());
     }
     if !content.contains(':') && !content.starts_with('-') && content.contains('=') {
         return Some("a key and its value are written `key: value`".to_owned());
@@ -61,11 +78,7 @@ fn hint_of_line(line: &str) -> Option<String> {
             "a value with `: ` in it needs quotes: `{key}: \"{value}\"`"
         ));
     }
-    if let Some(special) = value
-        .chars()
-        .next()
-        .filter(|c| "@`%*&!|>{}[],".contains(*c))
-    {
+    if let Some(special) = value.chars().next().filter(|c| "@`%*&!|>}],".contains(*c)) {
         return Some(format!("a text that starts with `{special}` needs quotes"));
     }
     let (name, rest) = content.split_once(':')?;
@@ -80,13 +93,4 @@ fn is_word(text: &str) -> bool {
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-}
-
-/// Whether a bracket or a quote is open at the end of `text`, roughly.
-fn unclosed(text: &str) -> bool {
-    let count = |c: char| text.matches(c).count();
-    count('[') > count(']')
-        || count('{') > count('}')
-        || count('"') % 2 == 1
-        || count('\'') % 2 == 1
 }

@@ -11,10 +11,11 @@ use std::num::NonZeroU16;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use crate::fields::{Decode, Reader, Whole};
-use crate::mistakes::Cause;
+use crate::cause::Cause;
+use crate::fields::{Decode, Reader};
 use crate::node::Node;
 use crate::suggest;
+use crate::values::Whole;
 
 /// A value that is written as one piece of text and has a rule.
 pub(crate) trait Text: Sized {

@@ -5,7 +5,7 @@
 //! instead of reaching the program as an odd argument.
 //! Next: `decode_app.rs` (who asks).
 
-use crate::mistakes::Cause;
+use crate::cause::Cause;
 
 /// The words of a command line.
 pub(crate) fn split(text: &str) -> Result<Vec<String>, Cause> {
@@ -16,7 +16,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, Cause> {
         match c {
             ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
             '\'' => quoted(&mut chars, word.get_or_insert_default())?,
-            '"' => double_quoted(&mut chars, word.get_or_insert_default())?,
+            '"' => double_quoted(&mut chars, word.get_or_insert_default(), text)?,
             '\\' => match chars.next() {
                 Some('\n') => {}
                 Some(next) => word.get_or_insert_default().push(next),
@@ -48,7 +48,11 @@ fn quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), Caus
     Err(unclosed('\''))
 }
 
-fn double_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), Cause> {
+fn double_quoted(
+    chars: &mut std::str::Chars<'_>,
+    word: &mut String,
+    text: &str,
+) -> Result<(), Cause> {
     while let Some(c) = chars.next() {
         match c {
             '"' => return Ok(()),
@@ -58,6 +62,7 @@ fn double_quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(
                 Some(next) => word.extend(['\\', next]),
                 None => return Err(unclosed('"')),
             },
+            '$' | '`' => return Err(needs_shell(c, text)),
             _ => word.push(c),
         }
     }
@@ -80,7 +85,7 @@ fn needs_shell(c: char, text: &str) -> Cause {
             "no shell runs the command: write `[sh, -c, \"{text}\"]`, or put the character in quotes"
         )
     };
-    bad(&format!("`{c}` means something to a shell alone"), &hint)
+    bad(&format!("`{c}` means something only to a shell"), &hint)
 }
 
 fn bad(detail: &str, hint: &str) -> Cause {
@@ -117,6 +122,7 @@ mod tests {
             "a | b",
             "a > b",
             "echo $HOME",
+            "echo \"$HOME\"",
             "ls *.py",
             "a; b",
             "'open",

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use miette::SourceSpan;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use crate::mistakes::{Cause, Mistake};
+use crate::cause::Cause;
+use crate::mask;
+use crate::mistakes::Mistake;
 use crate::node::{Entry, Kind, Node, Value};
 use crate::syntax;
 
@@ -30,7 +32,7 @@ pub(crate) fn parse(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
             Err(error) => Err(tree.syntax(&error)),
         };
         if let Err(mistake) = step {
-            tree.mistakes.push(mistake);
+            tree.mistakes.push(*mistake);
             tree.root = None;
             mistakes.append(&mut tree.mistakes);
             return None;
@@ -90,19 +92,17 @@ impl<'t> Tree<'t> {
             .unwrap_or(self.text.len())
     }
 
-    /// The place of a node, cut off at the end of its first line.
     fn place(&self, span: Span) -> SourceSpan {
         let start = self.offset(span.start);
-        let end = self.offset(span.end).max(start);
-        let line = self.text[start..end]
-            .lines()
-            .next()
-            .unwrap_or("")
-            .trim_end();
-        (start, line.len()).into()
+        self.first_line(start, self.offset(span.end).max(start))
     }
 
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
+    fn first_line(&self, start: usize, end: usize) -> SourceSpan {
+        let line = self.text[start..end].lines().next().unwrap_or("");
+        (start, line.trim_end().len()).into()
+    }
+
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Mistake>> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => Err(self.refused(
                 span,
@@ -116,8 +116,8 @@ impl<'t> Tree<'t> {
                     text: text.into_owned(),
                     plain,
                 };
-                let at = self.place(span);
-                self.put(Node { at, value }, anchor, span)
+                let (at, end) = (self.place(span), self.offset(span.end));
+                self.put(Node { at, end, value }, anchor, span, 1)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), span)?;
@@ -133,12 +133,18 @@ impl<'t> Tree<'t> {
         }
     }
 
-    fn start(&mut self, value: Value, anchor: usize, span: Span) -> Result<(), Mistake> {
+    fn start(&mut self, value: Value, anchor: usize, span: Span) -> Result<(), Box<Mistake>> {
         if self.open.len() == MAX_DEPTH {
-            return Err(self.refused(span, "too deep", "no part of scale.yaml lies this deep"));
+            return Err(self.refused(
+                span,
+                "a part this deep",
+                "no key lies this deep: look for a bracket too many",
+            ));
         }
+        let start = self.offset(span.start);
         let node = Node {
-            at: (self.offset(span.start), 0).into(),
+            at: (start, 0).into(),
+            end: start,
             value,
         };
         self.open.push(Open {
@@ -150,24 +156,22 @@ impl<'t> Tree<'t> {
         Ok(())
     }
 
-    fn end(&mut self, span: Span) -> Result<(), Mistake> {
+    fn end(&mut self, span: Span) -> Result<(), Box<Mistake>> {
         let Some(mut open) = self.open.pop() else {
             return Ok(());
         };
         let start = open.node.at.offset();
-        let end = self.offset(span.end).max(start);
-        let line = self.text[start..end]
-            .lines()
-            .next()
-            .unwrap_or("")
-            .trim_end();
-        open.node.at = (start, line.len()).into();
-        self.put(open.node, open.anchor, span)
+        open.node.end = self.offset(span.end).max(start);
+        open.node.at = self.first_line(start, open.node.end);
+        self.put(open.node, open.anchor, span, 1)
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Mistake> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Box<Mistake>> {
         match self.anchors.get(&anchor).cloned() {
-            Some(node) => self.put(node, 0, span),
+            Some(node) => {
+                let count = node.size();
+                self.put(node, 0, span, count)
+            }
             None => Err(self.refused(
                 span,
                 "an alias inside of what it stands for",
@@ -176,13 +180,19 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// Puts a finished node where it belongs.
-    fn put(&mut self, node: Node, anchor: usize, span: Span) -> Result<(), Mistake> {
-        self.nodes += node.size();
+    /// Puts a finished node, of which `count` nodes are new, where it belongs.
+    fn put(
+        &mut self,
+        node: Node,
+        anchor: usize,
+        span: Span,
+        count: usize,
+    ) -> Result<(), Box<Mistake>> {
+        self.nodes += count;
         if self.nodes > MAX_NODES {
             return Err(self.refused(
                 span,
-                "too much",
+                "this much",
                 "no scale.yaml is this large; write aliases out",
             ));
         }
@@ -195,16 +205,14 @@ impl<'t> Tree<'t> {
         };
         match (&mut parent.node.value, parent.key.take()) {
             (Value::List(items), _) => items.push(node),
-            (Value::Map(entries), Some((key, key_at))) => match parent.seen.get(&key) {
-                Some(first) => self.mistakes.push(
-                    Mistake::new(Cause::DuplicateKey { key }, key_at, "again here")
-                        .also(*first, "first here"),
-                ),
-                None => {
-                    parent.seen.insert(key.clone(), key_at);
-                    entries.push(Entry { key, key_at, node });
+            (Value::Map(entries), Some((key, key_at))) => {
+                if let Some(first) = parent.seen.insert(key.clone(), key_at) {
+                    let cause = Cause::DuplicateKey { key: key.clone() };
+                    let mistake = Mistake::new(cause, key_at, "again here");
+                    self.mistakes.push(mistake.also(first, "first here"));
                 }
-            },
+                entries.push(Entry { key, key_at, node });
+            }
             (Value::Map(_), None) => match node.value {
                 Value::Scalar { text, .. } => parent.key = Some((text, node.at)),
                 _ => {
@@ -220,7 +228,7 @@ impl<'t> Tree<'t> {
         Ok(())
     }
 
-    fn refuse_tag(&self, tag: Option<&Tag>, span: Span) -> Result<(), Mistake> {
+    fn refuse_tag(&self, tag: Option<&Tag>, span: Span) -> Result<(), Box<Mistake>> {
         match tag {
             None => Ok(()),
             Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(()),
@@ -235,21 +243,22 @@ impl<'t> Tree<'t> {
         }
     }
 
-    fn refused(&self, span: Span, what: &str, hint: &str) -> Mistake {
-        let cause = Cause::Syntax {
-            detail: format!("{what} has no meaning here"),
+    fn refused(&self, span: Span, what: &str, hint: &str) -> Box<Mistake> {
+        let cause = Cause::NotHere {
+            what: what.to_owned(),
             hint: hint.to_owned(),
         };
-        Mistake::new(cause, self.place(span), "here")
+        Box::new(Mistake::new(cause, self.place(span), "here"))
     }
 
-    fn syntax(&self, error: &ScanError) -> Mistake {
+    /// The parser's error; the hint is made of what may be shown.
+    fn syntax(&self, error: &ScanError) -> Box<Mistake> {
         let at = self.offset(*error.marker());
-        let (detail, hint) = (error.info().to_owned(), syntax::hint(self.text, at));
-        Mistake::new(
-            Cause::Syntax { detail, hint },
-            syntax::place(self.text, at),
-            "here",
-        )
+        let hint = syntax::hint(&mask::by_lines(self.text), at);
+        let cause = Cause::Syntax {
+            detail: error.info().to_owned(),
+            hint,
+        };
+        Box::new(Mistake::new(cause, syntax::place(self.text, at), "here"))
     }
 }

@@ -1,14 +1,17 @@
 //! What forbids a plan: everything in its way is named at once, nothing changes.
 //!
 //! An object that scalectl did not make is never touched, whatever its name.
-//! Next: `rules.rs` (asks here first).
+//! Looks at the operations, so that only what would be done can be in conflict.
+//! Next: `rules.rs` (asks here last).
 
 use std::collections::BTreeSet;
 
 use scalectl_documents::{Compose, PullPolicy};
 
 use crate::observed::{Observed, Ownership};
-use crate::spec::instance_name;
+use crate::operation::{Call, Operation};
+use crate::resources::wanted_networks;
+use crate::spec::ContainerSpec;
 
 /// Why nothing may be changed now.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -84,15 +87,32 @@ pub enum Conflict {
         )
     )]
     MemberLeftBehind { volume: String },
+    #[error(
+        "the {kind} {name} is to be removed, and container {by} uses it, which scalectl did not make"
+    )]
+    #[diagnostic(
+        code(scalectl::plan::in_use),
+        help("it is left as it is: remove that container, then run the same command again")
+    )]
+    InUse {
+        kind: &'static str,
+        name: String,
+        by: String,
+    },
 }
 
-pub(crate) fn refuse(compose: &Compose, observed: &Observed) -> Result<(), PlanError> {
+pub(crate) fn refuse(
+    compose: &Compose,
+    observed: &Observed,
+    operations: &[Operation],
+) -> Result<(), PlanError> {
     let mut conflicts = Vec::new();
     other_phase(compose, observed, &mut conflicts);
     members_left_behind(compose, observed, &mut conflicts);
-    names_taken(compose, observed, &mut conflicts);
+    names_taken(compose, observed, operations, &mut conflicts);
     ports_taken(compose, observed, &mut conflicts);
-    images_missing(compose, observed, &mut conflicts);
+    images_missing(observed, operations, &mut conflicts);
+    in_use(observed, operations, &mut conflicts);
     match conflicts.is_empty() {
         true => Ok(()),
         false => Err(PlanError { conflicts }),
@@ -129,7 +149,12 @@ fn members_left_behind(compose: &Compose, observed: &Observed, conflicts: &mut V
     }));
 }
 
-fn names_taken(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {
+fn names_taken(
+    compose: &Compose,
+    observed: &Observed,
+    operations: &[Operation],
+    conflicts: &mut Vec<Conflict>,
+) {
     let mut check = |kind, name: &String, ownership: Option<&Ownership>| {
         if let Some(Ownership::Foreign { owner }) = ownership {
             let (name, project, owner) = (name.clone(), compose.name.clone(), owner.clone());
@@ -141,30 +166,28 @@ fn names_taken(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Confl
             });
         }
     };
-    for (key, service) in &compose.services {
-        for number in 1..=service.replicas() {
-            let name = instance_name(&compose.name, key, number);
-            check(
-                "container",
-                &name,
-                observed.containers.get(&name).map(|it| &it.ownership),
-            );
-        }
+    for name in created(operations).map(|spec| &spec.name) {
+        let there = observed.containers.get(name);
+        check("container", name, there.map(|it| &it.ownership));
     }
-    for name in compose.networks.keys().map(|key| compose.network_name(key)) {
-        check(
-            "network",
-            &name,
-            observed.networks.get(&name).map(|it| &it.ownership),
-        );
+    for key in wanted_networks(compose).keys() {
+        let name = compose.network_name(key);
+        let there = observed.networks.get(&name);
+        check("network", &name, there.map(|it| &it.ownership));
     }
     for name in compose.volumes.keys().map(|key| compose.volume_name(key)) {
-        check(
-            "volume",
-            &name,
-            observed.volumes.get(&name).map(|it| &it.ownership),
-        );
+        let there = observed.volumes.get(&name);
+        check("volume", &name, there.map(|it| &it.ownership));
     }
+}
+
+fn created(operations: &[Operation]) -> impl Iterator<Item = &ContainerSpec> {
+    operations
+        .iter()
+        .filter_map(|operation| match &operation.call {
+            Call::CreateContainer { spec } => Some(spec.as_ref()),
+            _ => None,
+        })
 }
 
 fn ports_taken(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {
@@ -189,22 +212,44 @@ fn ports_taken(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Confl
     }
 }
 
-fn overlap(one: &str, other: &str) -> bool {
+/// Whether two addresses of the engine's machine cannot both have one port.
+pub(crate) fn overlap(one: &str, other: &str) -> bool {
     let any = |address: &str| matches!(address, "0.0.0.0" | "::" | "");
     one == other || any(one) || any(other)
 }
 
-fn images_missing(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {
-    let missing: BTreeSet<_> = compose
-        .services
-        .values()
-        .filter(|service| service.pull_policy == Some(PullPolicy::Never))
-        .filter(|service| !observed.images.contains_key(&service.image))
-        .map(|service| service.image.clone())
+fn images_missing(observed: &Observed, operations: &[Operation], conflicts: &mut Vec<Conflict>) {
+    let missing: BTreeSet<_> = created(operations)
+        .filter(|spec| spec.service.pull_policy == Some(PullPolicy::Never))
+        .map(|spec| &spec.service.image)
+        .filter(|image| !observed.images.contains_key(*image))
         .collect();
-    conflicts.extend(
-        missing
-            .into_iter()
-            .map(|reference| Conflict::ImageMissing { reference }),
-    );
+    conflicts.extend(missing.into_iter().map(|image| Conflict::ImageMissing {
+        reference: image.clone(),
+    }));
+}
+
+/// The engine refuses to remove a network in which something runs and a volume
+/// that any container has.
+fn in_use(observed: &Observed, operations: &[Operation], conflicts: &mut Vec<Conflict>) {
+    let others = observed.containers.iter();
+    let others: Vec<_> = others
+        .filter(|(_, it)| it.ownership != Ownership::Ours)
+        .collect();
+    for operation in operations {
+        let (kind, name) = match &operation.call {
+            Call::RemoveNetwork { name, .. } => ("network", name),
+            Call::RemoveVolume { name } => ("volume", name),
+            _ => continue,
+        };
+        let users = others.iter().filter(|(_, it)| match kind {
+            "network" => it.is_alive() && it.networks.contains_key(name),
+            _ => it.volumes.contains(name),
+        });
+        conflicts.extend(users.map(|(by, _)| Conflict::InUse {
+            kind,
+            name: name.clone(),
+            by: (*by).clone(),
+        }));
+    }
 }

@@ -5,22 +5,23 @@
 //! Next: `operation.rs` (what can be done), `observed.rs` (what is known),
 //! `rules.rs` (the rules in their order), `text.rs` (how a plan reads).
 
+mod changeover;
 mod conflicts;
 mod create;
+mod fleet;
 mod graph;
 mod instance;
 mod labels;
+mod leaving;
 mod observed;
 mod operation;
+mod order;
 mod removal;
 mod resources;
 mod rules;
 mod services;
 mod spec;
 mod text;
-
-#[cfg(test)]
-mod tests;
 
 pub use conflicts::{Conflict, PlanError};
 pub use labels::{LABELS, Labels};

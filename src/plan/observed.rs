@@ -65,6 +65,8 @@ pub struct ObservedContainer {
     /// Its address in each network, by the network's name.
     pub addresses: BTreeMap<String, String>,
     pub volumes: BTreeSet<String>,
+    /// Those of its volumes that it may write (`RW` of the mount).
+    pub writes: BTreeSet<String>,
     /// Ports it holds on the engine's machine: address and port.
     pub published: BTreeSet<(String, u16)>,
 }
@@ -145,6 +147,14 @@ impl Observed {
 impl ObservedContainer {
     pub fn is_running(&self) -> bool {
         self.state == ContainerState::Running
+    }
+
+    /// Has processes, or gets them again by itself: it must be stopped to end.
+    pub fn is_alive(&self) -> bool {
+        matches!(
+            self.state,
+            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
+        )
     }
 }
 

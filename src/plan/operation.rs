@@ -138,13 +138,17 @@ pub enum Cause {
     NotRunning { state: String },
     /// It runs but is not well yet.
     NotHealthy,
+    /// It runs once and has not ended yet.
+    NotDone,
     /// Its definition changed.
     DefinitionChanged,
     /// Its image has another content than the one it was made from.
     ImageChanged,
     /// The container whose network it lives in is gone or is replaced.
     Stranded { holder: String },
-    /// A volume that it fills is new.
+    /// It is not in a network that it needs, or in one that has been replaced.
+    NetworkIsNew { network: String },
+    /// A volume that it fills or needs is new.
     VolumeIsNew { volume: String },
     /// A successor has taken its place.
     Superseded { successor: String },
@@ -240,9 +244,11 @@ impl fmt::Display for Cause {
             Self::Missing => f.write_str("missing"),
             Self::NotRunning { state } => write!(f, "not running ({state})"),
             Self::NotHealthy => f.write_str("not healthy yet"),
+            Self::NotDone => f.write_str("not done yet"),
             Self::DefinitionChanged => f.write_str("definition changed"),
             Self::ImageChanged => f.write_str("image changed"),
             Self::Stranded { holder } => write!(f, "network of {holder} is gone"),
+            Self::NetworkIsNew { network } => write!(f, "not in network {network}"),
             Self::VolumeIsNew { volume } => write!(f, "volume {volume} is new"),
             Self::Superseded { successor } => write!(f, "superseded by {successor}"),
             Self::NotWanted => f.write_str("not wanted"),

@@ -1,17 +1,19 @@
 //! Removal: what the document does not have goes, users before what they use.
 //!
-//! Stops follow the order of dependencies; removing a container that has
-//! stopped waits for nothing else. Volumes stay unless their removal was asked.
+//! Nothing of it ends before all that is new is well. Stops follow the order of
+//! dependencies; removing a container waits for no other removal. Volumes stay
+//! unless their removal was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use scalectl_documents::Span;
 
+use crate::fleet::Seen;
 use crate::graph::Graph;
-use crate::observed::{ContainerState, Observed, ObservedContainer, Ownership};
+use crate::observed::{Observed, ObservedContainer, Ownership};
 use crate::operation::{Call, Cause, OpId};
+use crate::resources::wanted_networks;
 use crate::rules::{Goal, Volumes};
-use crate::services::Removed;
 
 /// The operations on a container that goes.
 #[derive(Debug, Clone)]
@@ -19,112 +21,136 @@ pub(crate) struct Gone {
     /// After these it no longer runs.
     pub ended: Vec<OpId>,
     pub removed: OpId,
+    pub cause: Cause,
 }
+
+/// The containers that a plan removes, by name.
+pub(crate) type Removed = BTreeMap<String, Gone>;
 
 pub(crate) fn remove_container(
     graph: &mut Graph,
-    name: &str,
-    seen: &ObservedContainer,
+    (name, seen): Seen<'_>,
     grace: Option<Span>,
     cause: &Cause,
-    after: Vec<OpId>,
+    after: impl IntoIterator<Item = OpId>,
 ) -> Gone {
-    let (name, id) = (name.to_owned(), seen.id.clone());
-    let runs = !matches!(
-        seen.state,
-        ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead
-    );
-    let ended = match runs {
-        true => vec![graph.add(
-            Call::StopContainer {
-                name: name.clone(),
-                id: id.clone(),
-                grace,
-            },
-            cause,
-            after,
-        )],
-        false => after,
-    };
+    let (name, id) = (name.clone(), seen.id.clone());
+    let mut ended: Vec<_> = after.into_iter().collect();
+    if seen.is_alive() {
+        let call = Call::StopContainer {
+            name: name.clone(),
+            id: id.clone(),
+            grace,
+        };
+        ended = vec![graph.add(call, cause, ended)];
+    }
     let removed = graph.add(Call::RemoveContainer { name, id }, cause, ended.clone());
-    Gone { ended, removed }
+    Gone {
+        ended,
+        removed,
+        cause: cause.clone(),
+    }
 }
 
 /// Removes what is not wanted; returns the volumes that stay unused.
 pub(crate) fn plan(
     goal: &Goal<'_>,
     observed: &Observed,
-    removed: &Removed,
+    removed: &mut Removed,
     graph: &mut Graph,
 ) -> Vec<String> {
-    let mut removed = removed.clone();
-    containers(goal, observed, &mut removed, graph);
-    let last: Vec<_> = removed.values().copied().collect();
-    networks(goal, observed, &last, graph);
-    volumes(goal, observed, &last, graph)
+    containers(goal, observed, removed, graph);
+    networks(goal, observed, removed, graph);
+    volumes(goal, observed, removed, graph)
 }
 
 fn containers(goal: &Goal<'_>, observed: &Observed, removed: &mut Removed, graph: &mut Graph) {
-    let unwanted: BTreeMap<_, _> = observed
-        .ours()
-        .filter(|(name, it)| {
-            !goal.compose.services.contains_key(&it.service) && !removed.contains_key(*name)
-        })
-        .collect();
-    let mut ended: BTreeMap<&str, Vec<OpId>> = BTreeMap::new();
-    for name in users_first(&unwanted) {
-        let seen = unwanted[name];
-        let users = unwanted.iter().filter(|(_, user)| uses(user, name, seen));
-        let after = users
-            .flat_map(|(user, _)| ended.get(user.as_str()).cloned().unwrap_or_default())
-            .collect();
-        let gone = remove_container(graph, name, seen, None, &Cause::NotWanted, after);
-        ended.insert(name, gone.ended);
-        removed.insert(name.clone(), gone.removed);
+    let unwanted = Unwanted::of(observed.ours().filter(|(name, it)| {
+        !goal.compose.services.contains_key(&it.service) && !removed.contains_key(*name)
+    }));
+    let all_well = graph.last();
+    let mut ended: BTreeMap<&String, Vec<OpId>> = BTreeMap::new();
+    for name in unwanted.users_first() {
+        let users = unwanted.users.get(name).into_iter().flatten();
+        let ends = users.filter_map(|user| ended.get(user)).flatten();
+        let mut after: Vec<_> = ends.copied().collect();
+        if after.is_empty() {
+            after.clone_from(&all_well);
+        }
+        let seen = (name, unwanted.containers[name]);
+        let gone = remove_container(graph, seen, None, &Cause::NotWanted, after);
+        ended.insert(name, gone.ended.clone());
+        removed.insert(name.clone(), gone);
     }
 }
 
-fn uses(user: &ObservedContainer, name: &str, used: &ObservedContainer) -> bool {
-    let joined = user.network_of.as_deref();
-    user.depends_on.contains(&used.service)
-        || joined == Some(name)
-        || joined == Some(used.id.as_str())
+struct Unwanted<'a> {
+    containers: BTreeMap<&'a String, &'a ObservedContainer>,
+    /// For each container those that depend on its service or live in its network.
+    users: BTreeMap<&'a String, Vec<&'a String>>,
 }
 
-/// Names in an order in which every user comes before what it uses. Labels
-/// could hold a circle (they are text that anybody can write): each name is
-/// taken once, so this ends all the same.
-fn users_first<'a>(containers: &BTreeMap<&'a String, &'a ObservedContainer>) -> Vec<&'a String> {
-    let mut order = Vec::new();
-    let mut seen = BTreeSet::new();
-    for name in containers.keys() {
-        visit(containers, name, &mut seen, &mut order);
+impl<'a> Unwanted<'a> {
+    fn of(all: impl Iterator<Item = Seen<'a>>) -> Self {
+        let containers: BTreeMap<_, _> = all.collect();
+        let mut by_key: BTreeMap<&str, Vec<&'a String>> = BTreeMap::new();
+        for (name, it) in &containers {
+            // Services and names and ids cannot be taken for each other: an
+            // engine's name of a container holds its service and more.
+            for key in [it.service.as_str(), name.as_str(), it.id.as_str()] {
+                by_key.entry(key).or_default().push(name);
+            }
+        }
+        let mut users: BTreeMap<_, Vec<&'a String>> = BTreeMap::new();
+        for (user, it) in &containers {
+            let keys = it.depends_on.iter().chain(&it.network_of);
+            for used in keys.filter_map(|key| by_key.get(key.as_str())).flatten() {
+                users.entry(*used).or_default().push(user);
+            }
+        }
+        Self { containers, users }
     }
-    order
+
+    /// Names in an order in which every user comes before what it uses. Labels
+    /// could hold a circle (they are text that anybody can write): each name is
+    /// taken once, so this ends all the same.
+    fn users_first(&self) -> Vec<&'a String> {
+        let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
+        for name in self.containers.keys() {
+            self.visit(name, &mut seen, &mut order);
+        }
+        order
+    }
+
+    fn visit(
+        &self,
+        name: &'a String,
+        seen: &mut BTreeSet<&'a String>,
+        order: &mut Vec<&'a String>,
+    ) {
+        if !seen.insert(name) {
+            return;
+        }
+        for user in self.users.get(name).into_iter().flatten() {
+            self.visit(user, seen, order);
+        }
+        order.push(name);
+    }
 }
 
-fn visit<'a>(
-    containers: &BTreeMap<&'a String, &'a ObservedContainer>,
-    name: &'a String,
-    seen: &mut BTreeSet<&'a String>,
-    order: &mut Vec<&'a String>,
-) {
-    if !seen.insert(name) {
-        return;
-    }
-    for (user, _) in containers
-        .iter()
-        .filter(|(_, user)| uses(user, name, containers[name]))
-    {
-        visit(containers, user, seen, order);
-    }
-    order.push(name);
+/// The last operations on containers that go and of which `uses` is true.
+fn after_those<'a>(
+    observed: &'a Observed,
+    removed: &'a Removed,
+    uses: impl Fn(&ObservedContainer) -> bool + 'a,
+) -> impl Iterator<Item = OpId> + 'a {
+    let gone = removed.iter();
+    gone.filter(move |(name, _)| observed.containers.get(*name).is_some_and(&uses))
+        .map(|(_, gone)| gone.removed)
 }
 
-fn networks(goal: &Goal<'_>, observed: &Observed, after: &[OpId], graph: &mut Graph) {
-    let wanted: BTreeSet<_> = goal
-        .compose
-        .networks
+fn networks(goal: &Goal<'_>, observed: &Observed, removed: &Removed, graph: &mut Graph) {
+    let wanted: BTreeSet<_> = wanted_networks(goal.compose)
         .keys()
         .map(|key| goal.compose.network_name(key))
         .collect();
@@ -134,35 +160,33 @@ fn networks(goal: &Goal<'_>, observed: &Observed, after: &[OpId], graph: &mut Gr
                 name: name.clone(),
                 id: network.id.clone(),
             };
-            graph.add(call, &Cause::NotWanted, after.iter().copied());
+            let after = after_those(observed, removed, |it| it.networks.contains_key(name));
+            graph.add(call, &Cause::NotWanted, after);
         }
     }
 }
 
-fn volumes(goal: &Goal<'_>, observed: &Observed, after: &[OpId], graph: &mut Graph) -> Vec<String> {
-    let wanted: BTreeSet<_> = goal
-        .compose
-        .volumes
-        .keys()
-        .map(|key| goal.compose.volume_name(key))
-        .collect();
-    let ours = observed
+fn volumes(
+    goal: &Goal<'_>,
+    observed: &Observed,
+    removed: &Removed,
+    graph: &mut Graph,
+) -> Vec<String> {
+    let compose = goal.compose;
+    let keys = compose.volumes.keys();
+    let wanted: BTreeSet<_> = keys.map(|key| compose.volume_name(key)).collect();
+    let unused = observed
         .volumes
         .iter()
-        .filter(|(_, volume)| volume.ownership == Ownership::Ours);
-    let unused: Vec<_> = ours
-        .map(|(name, _)| name.clone())
-        .filter(|name| !wanted.contains(name))
-        .collect();
+        .filter(|(name, volume)| volume.ownership == Ownership::Ours && !wanted.contains(*name));
+    let unused: Vec<_> = unused.map(|(name, _)| name.clone()).collect();
     if goal.volumes == Volumes::Keep {
         return unused;
     }
     for name in unused {
-        graph.add(
-            Call::RemoveVolume { name },
-            &Cause::DataRemovalAsked,
-            after.iter().copied(),
-        );
+        let after: Vec<_> =
+            after_those(observed, removed, |it| it.volumes.contains(&name)).collect();
+        graph.add(Call::RemoveVolume { name }, &Cause::DataRemovalAsked, after);
     }
     Vec::new()
 }

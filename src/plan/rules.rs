@@ -1,4 +1,4 @@
-//! The rules in their order: refuse, then resources, services, removals.
+//! The rules in their order: resources, services, removals; then what forbids it.
 //!
 //! `down` is the same with a document of nothing. Next: one file a rule.
 
@@ -6,9 +6,11 @@ use scalectl_documents::{Compose, Span};
 use sha2::{Digest, Sha256};
 
 use crate::conflicts::{self, PlanError};
+use crate::fleet::Fleet;
 use crate::graph::Graph;
 use crate::observed::{Health, Observed, Ownership};
 use crate::operation::Plan;
+use crate::removal::Removed;
 use crate::{removal, resources, services};
 
 /// What is wanted.
@@ -45,11 +47,12 @@ impl<'a> Goal<'a> {
 /// `PlanError` with every reason at once why nothing may be changed: names and
 /// ports that something else holds, images that are not there, another phase.
 pub fn build(goal: &Goal<'_>, observed: &Observed) -> Result<Plan, PlanError> {
-    conflicts::refuse(goal.compose, observed)?;
-    let mut graph = Graph::default();
-    let resources = resources::plan(goal.compose, observed, &mut graph);
-    let removed = services::plan(goal, observed, &resources, &mut graph);
-    let keeps = removal::plan(goal, observed, &removed, &mut graph);
+    let fleet = Fleet::of(observed);
+    let (mut graph, mut removed) = (Graph::default(), Removed::new());
+    let resources = resources::plan(goal.compose, observed, &fleet, &mut removed, &mut graph);
+    services::plan(goal, observed, &fleet, resources, &mut removed, &mut graph);
+    let keeps = removal::plan(goal, observed, &mut removed, &mut graph);
+    conflicts::refuse(goal.compose, observed, graph.operations())?;
     Ok(Plan {
         project: goal.compose.name.clone(),
         operations: graph.into_operations(),

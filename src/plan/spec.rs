@@ -39,71 +39,82 @@ pub(crate) fn instance_name(project: &str, service: &str, number: u32) -> String
     format!("{project}-{service}-{number}")
 }
 
+/// The network of services that name none, as in Compose.
+pub(crate) const DEFAULT_NETWORK: &str = "default";
+
+/// What only planning knows of a container to be made.
+pub(crate) struct Making<'a> {
+    pub number: u32,
+    pub image_id: &'a str,
+    /// The container whose network it joins.
+    pub holder: Option<String>,
+    /// How many networks a create call of this engine takes.
+    pub networks_per_create: usize,
+}
+
 /// The spec of one container, and the networks that a separate call must join
 /// because the engine takes only one in a create call.
 pub(crate) fn container(
     compose: &Compose,
     service_name: &str,
-    number: u32,
-    image_id: &str,
-    networks_per_create: usize,
+    making: Making<'_>,
 ) -> (ContainerSpec, Vec<NetworkPlace>) {
     let service = &compose.services[service_name];
-    let name = instance_name(&compose.name, service_name, number);
+    let name = instance_name(&compose.name, service_name, making.number);
     let mut places = places(compose, service_name, service, &name);
-    let rest = places.split_off(networks_per_create.min(places.len()));
+    let rest = places.split_off(making.networks_per_create.min(places.len()));
     let hash = compose.hash_of(service);
     let spec = ContainerSpec {
         labels: labels::of_container(
             &compose.name,
             service_name,
-            number,
+            making.number,
             service,
             &hash.0,
-            image_id,
+            making.image_id,
         ),
         networks: places,
-        network_of: service
-            .network_of()
-            .map(|holder| instance_name(&compose.name, holder, 1)),
+        network_of: making.holder,
         no_network: service.network_mode.as_deref() == Some("none"),
-        volume_names: service
-            .volumes
-            .iter()
-            .map(|mount| compose.volume_name(&mount.source))
-            .collect(),
+        volume_names: volume_names(compose, service).collect(),
         service: service.clone(),
         name,
     };
     (spec, rest)
 }
 
-/// Without `networks` and `network_mode` a service joins `default`, as in Compose.
+/// The engine's name of each mount's volume, in the order of the mounts.
+pub(crate) fn volume_names(compose: &Compose, service: &Service) -> impl Iterator<Item = String> {
+    let mounts = service.volumes.iter();
+    mounts.map(|mount| compose.volume_name(&mount.source))
+}
+
+/// The keys of the networks that a service's containers are in.
+pub(crate) fn network_keys(service: &Service) -> Vec<&str> {
+    match (&service.network_mode, service.networks.is_empty()) {
+        (Some(_), _) => Vec::new(),
+        (None, true) => vec![DEFAULT_NETWORK],
+        (None, false) => service.networks.keys().map(String::as_str).collect(),
+    }
+}
+
 fn places(
     compose: &Compose,
     service_name: &str,
     service: &Service,
     container: &str,
 ) -> Vec<NetworkPlace> {
-    if service.network_mode.is_some() {
-        return Vec::new();
-    }
-    let names = |extra: &[String]| {
+    let keys = network_keys(service).into_iter();
+    keys.map(|key| {
+        let extra = service.networks.get(key);
+        let extra = extra.map_or(&[][..], |attach| attach.aliases.as_slice());
         let mut aliases = vec![service_name.to_owned(), container.to_owned()];
         aliases.extend(extra.iter().cloned());
         aliases.dedup();
-        aliases
-    };
-    let place = |key: &str, extra: &[String]| NetworkPlace {
-        network: compose.network_name(key),
-        aliases: names(extra),
-    };
-    match service.networks.is_empty() {
-        true => vec![place("default", &[])],
-        false => service
-            .networks
-            .iter()
-            .map(|(key, attach)| place(key, &attach.aliases))
-            .collect(),
-    }
+        NetworkPlace {
+            network: compose.network_name(key),
+            aliases,
+        }
+    })
+    .collect()
 }

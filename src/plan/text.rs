@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::operation::Plan;
+use crate::operation::{Call, Plan};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,6 +20,11 @@ impl fmt::Display for Plan {
                 "{:>digits$} {subject:width$}  {verb:15}  {}",
                 operation.id.0, operation.cause
             )?;
+            match &operation.call {
+                Call::Exec { command, .. } => write!(f, "  runs `{}`", command.join(" "))?,
+                Call::ConnectNetwork { place, .. } => write!(f, "  to {}", place.network)?,
+                _ => {}
+            }
             if !operation.after.is_empty() {
                 let after: Vec<_> = operation.after.iter().map(|id| id.0.to_string()).collect();
                 write!(f, "  after {}", after.join(", "))?;

@@ -1,1 +1,20 @@
-//! (in the making)
+//! Ui: events, plans, errors and tables become words. Only here is printed.
+//!
+//! Stdout carries data (plans, tables, documents, JSON), stderr is for people
+//! (progress, questions, warnings, errors). Must never decide what happens.
+//! Next: `printer.rs` (where words go), `progress.rs` (a plan at work),
+//! `error.rs` (what went wrong), `plan.rs`, `table.rs`.
+
+mod confirm;
+mod error;
+mod plan;
+mod printer;
+mod progress;
+mod table;
+
+pub use confirm::{Answer, confirm};
+pub use error::{print_error, print_tail};
+pub use plan::{plan_text, summary};
+pub use printer::{Format, Printer};
+pub use progress::{Progress, critical_path, seconds};
+pub use table::table;

@@ -36,8 +36,8 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=told.keep_alive_seconds,
-        # Longer than the longest request; `docker stop` sets the real limit.
-        timeout_graceful_shutdown=told.wait_seconds + 20,
+        # Longer than the longest request, shorter than the 30 s before a SIGKILL.
+        timeout_graceful_shutdown=told.wait_seconds + 15,
     )
 
 

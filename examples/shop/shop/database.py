@@ -12,7 +12,7 @@ import select
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -22,6 +22,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from shop import metrics
 
 Row = dict[str, Any]
+T = TypeVar("T")
+Work = Callable[[AsyncConnection[Row]], Awaitable[T]]
 
 CONNECT_OPTIONS: dict[str, Any] = {
     # Single reads need no BEGIN and COMMIT around them: one round trip, not three.
@@ -78,7 +80,7 @@ class Database:
 
         return await self._run(read)
 
-    async def transaction[T](self, work: Callable[[AsyncConnection[Row]], Awaitable[T]]) -> T:
+    async def transaction(self, work: Work[T]) -> T:
         """Runs `work` in one transaction, and again if the connection was lost.
 
         A connection lost during COMMIT leaves the outcome unknown: `work` must
@@ -91,7 +93,7 @@ class Database:
 
         return await self._run(write)
 
-    async def _run[T](self, work: Callable[[AsyncConnection[Row]], Awaitable[T]]) -> T:
+    async def _run(self, work: Work[T]) -> T:
         deadline = monotonic() + self._wait_seconds
         pause = 0.02
         while True:

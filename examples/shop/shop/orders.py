@@ -68,42 +68,45 @@ async def _same_order(
     return order
 
 
+# Locks the wanted rows in the order of their keys, then writes from what it locked.
+TAKE_FROM_STOCK = """
+    WITH found AS MATERIALIZED (
+        SELECT s.sku, w.quantity, p.price_cents, s.quantity >= w.quantity AS enough
+          FROM unnest(%(skus)s::text[], %(quantities)s::int[]) AS w (sku, quantity)
+          JOIN products p USING (sku)
+          JOIN stock s ON s.sku = w.sku AND s.place = 'shop'
+         ORDER BY s.sku FOR UPDATE OF s
+    ), lines AS (
+        INSERT INTO order_lines (order_id, sku, quantity, price_cents)
+        SELECT %(order_id)s, sku, quantity, price_cents FROM found
+    ), movements AS (
+        INSERT INTO stock_movements (sku, place, change, order_id)
+        SELECT sku, 'shop', -quantity, %(order_id)s FROM found
+    ), taken AS (
+        UPDATE stock s SET quantity = s.quantity - found.quantity
+          FROM found WHERE enough AND s.sku = found.sku AND s.place = 'shop'
+    )
+    SELECT sku, quantity, price_cents, enough FROM found ORDER BY sku
+"""
+
+
 async def _take_from_stock(
     connection: AsyncConnection[Row], order_id: str, quantities: dict[str, int]
 ) -> list[Row]:
-    locked = await connection.execute(
-        """SELECT s.sku, s.quantity, p.price_cents
-             FROM stock s JOIN products p USING (sku)
-            WHERE s.place = 'shop' AND s.sku = ANY(%s)
-            ORDER BY s.sku FOR UPDATE OF s""",
-        (list(quantities),),
+    """Writes the lines and their movements; raising undoes all of the order."""
+    answer = await connection.execute(
+        TAKE_FROM_STOCK,
+        {
+            "order_id": order_id,
+            "skus": list(quantities),
+            "quantities": list(quantities.values()),
+        },
     )
-    found = {row["sku"]: row for row in await locked.fetchall()}
-    if unknown := sorted(set(quantities) - set(found)):
+    lines = await answer.fetchall()
+    if unknown := sorted(quantities.keys() - {line["sku"] for line in lines}):
         raise UnknownProduct(f"not in the catalogue: {', '.join(unknown)}")
-    if short := [sku for sku, wanted in quantities.items() if found[sku]["quantity"] < wanted]:
+    if short := [line["sku"] for line in lines if not line.pop("enough")]:
         raise OutOfStock(f"not enough in stock: {', '.join(short)}")
-
-    lines = [
-        {"sku": sku, "quantity": wanted, "price_cents": found[sku]["price_cents"]}
-        for sku, wanted in quantities.items()
-    ]
-    await connection.execute(
-        """INSERT INTO order_lines (order_id, sku, quantity, price_cents)
-           SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::int[])""",
-        (order_id, *([line[key] for line in lines] for key in lines[0])),
-    )
-    await connection.execute(
-        """INSERT INTO stock_movements (sku, place, change, order_id)
-           SELECT sku, 'shop', -quantity, order_id FROM order_lines WHERE order_id = %s""",
-        (order_id,),
-    )
-    await connection.execute(
-        """UPDATE stock s SET quantity = s.quantity - l.quantity
-             FROM order_lines l
-            WHERE l.order_id = %s AND s.sku = l.sku AND s.place = 'shop'""",
-        (order_id,),
-    )
     return lines
 
 

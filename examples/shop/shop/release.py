@@ -6,15 +6,20 @@ stay behind on a pooled connection), so it may be run twice, at the same moment
 too, and a migration that fails leaves nothing. Next: `migrations/`, in order.
 """
 
-import logging
+import signal
 import sys
-from collections.abc import Iterator
-from importlib.resources import files
-from time import monotonic, sleep
 
-import psycopg
+# As in __main__.py; a release that was stopped is not a release.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("shop.release: stopped, nothing is changed"))
 
-from shop import settings
+import logging  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from importlib.resources import files  # noqa: E402
+from time import monotonic, sleep  # noqa: E402
+
+import psycopg  # noqa: E402
+
+from shop import settings  # noqa: E402
 
 log = logging.getLogger("shop.release")
 

@@ -5,17 +5,21 @@ takes and marks a batch, so after a lost connection an order is either packed or
 still waiting, and the next round finds out which.
 """
 
-import logging
-import os
 import signal
-import socket
 import sys
-import threading
-from types import FrameType
 
-import psycopg
+# As in __main__.py: a SIGTERM during the slow imports must end it.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
-from shop import settings
+import logging  # noqa: E402
+import os  # noqa: E402
+import socket  # noqa: E402
+import threading  # noqa: E402
+from types import FrameType  # noqa: E402
+
+import psycopg  # noqa: E402
+
+from shop import settings  # noqa: E402
 
 log = logging.getLogger("shop.worker")
 

@@ -41,7 +41,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 15) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"expected within {seconds} s: {what}"
@@ -73,7 +73,7 @@ class Server:
                 **{"cwd": self.folder, **self._options, **options},
             )  # fmt: skip
         try:
-            wait_until(lambda: self._is_up(), f"{self.name} listens")
+            wait_until(self._is_up, f"{self.name} listens", 60)
         except AssertionError as error:
             self.kill()
             raise AssertionError(f"{error}\n{self.log()}") from None

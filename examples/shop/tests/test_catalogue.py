@@ -61,7 +61,7 @@ def test_a_cache_that_goes_away_is_not_missed_and_is_used_when_it_is_back(own, s
     valkey.kill()
     started = time.monotonic()
     assert [catalogue(shop)[1] for _ in range(20)] == ["down"] * 20
-    assert time.monotonic() - started < 2, "a cache that refuses must not cost time"
+    assert time.monotonic() - started < 4, "a cache that refuses must not cost time"
     answer = shop.client.get("/readyz")
     assert (answer.status_code, answer.json()["cache"]) == (200, "down")
 
@@ -73,7 +73,7 @@ def test_a_cache_that_accepts_and_never_answers_costs_a_fraction_of_a_second(own
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
         shop = own(CACHE_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         started = time.monotonic()
-        results = [catalogue(shop)[1] for _ in range(20)]
+        results = [catalogue(shop)[1] for _ in range(40)]
 
-    assert results == ["down"] * 20
-    assert time.monotonic() - started < 2, "a silent cache must be left alone for a while"
+    assert results == ["down"] * 40
+    assert time.monotonic() - started < 5, "a silent cache must be left alone for a while"

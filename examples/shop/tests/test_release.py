@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from conftest import run_release
-from servers import Pooler
+from servers import Pooler, wait_until
 from shop import release
 
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
@@ -36,6 +36,19 @@ def test_of_five_runs_at_once_behind_the_pooler_one_does_the_work(
         ).fetchone()
         (products,) = connection.execute("SELECT count(*) FROM products").fetchone()
     assert (locks, products) == (0, 101), "no lock may stay on a pooled connection"
+
+
+def test_a_release_waits_for_the_one_that_is_under_way(postgres, new_database):
+    name = new_database()
+    with postgres.connect(name) as other, ThreadPoolExecutor(1) as pool:
+        with other.transaction():
+            other.execute("SELECT pg_advisory_xact_lock(%s)", (release.LOCK,))
+            run = pool.submit(run_release, postgres.url(name))
+            waits = """SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+                        WHERE locktype = 'advisory' AND NOT granted AND datname = %s"""
+            wait_until(lambda: other.execute(waits, (name,)).fetchone(), "the release waits")
+            assert other.execute(TABLES).fetchone() == (0,), "it must not touch anything yet"
+        assert run.result().returncode == 0, run.result().stderr
 
 
 def test_a_migration_that_fails_leaves_nothing(postgres, new_database, monkeypatch):

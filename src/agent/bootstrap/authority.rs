@@ -7,8 +7,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -56,19 +56,29 @@ impl Authority {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::OrganizationName, "scalectl");
-        params.distinguished_name.push(DnType::CommonName, format!("{project} stack CA"));
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "scalectl");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("{project} stack CA"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         (params.not_before, params.not_after) = (now - CLOCK_SKEW, now + AUTHORITY_LIFE);
         let certificate = params.self_signed(&key)?;
-        Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+        Ok(Pair {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
     }
 
     pub fn load(pair: &Pair) -> Result<Self, rcgen::Error> {
         let issuer = Issuer::from_ca_cert_pem(&pair.certificate, KeyPair::from_pem(&pair.key)?)?;
         let digest = ring::digest::digest(&ring::digest::SHA256, pair.certificate.as_bytes());
-        Ok(Self { issuer, fingerprint: super::hex(digest.as_ref()) })
+        Ok(Self {
+            issuer,
+            fingerprint: super::hex(digest.as_ref()),
+        })
     }
 
     /// Whether that certificate still does for that request.
@@ -80,31 +90,48 @@ impl Authority {
             && leaf.not_after - now > (leaf.not_after - leaf.not_before) / 3
     }
 
-    pub fn sign(&self, request: &CertificateRequest, now: OffsetDateTime) -> Result<Leaf, rcgen::Error> {
+    pub fn sign(
+        &self,
+        request: &CertificateRequest,
+        now: OffsetDateTime,
+    ) -> Result<Leaf, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         match &request.subject {
-            Subject::CommonName(name) => params.distinguished_name.push(DnType::CommonName, name.clone()),
-            Subject::Organization(name) => params.distinguished_name.push(DnType::OrganizationName, name.clone()),
+            Subject::CommonName(name) => params
+                .distinguished_name
+                .push(DnType::CommonName, name.clone()),
+            Subject::Organization(name) => params
+                .distinguished_name
+                .push(DnType::OrganizationName, name.clone()),
         }
         // Says "no CA" and writes the subject key identifier, which strict
         // verifiers (Python 3.13) look for.
         params.is_ca = IsCa::ExplicitNoCa;
         for name in &request.dns {
-            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(name.as_str().try_into()?));
         }
-        params.subject_alt_names.extend(request.ip.iter().map(|ip| SanType::IpAddress(*ip)));
+        params
+            .subject_alt_names
+            .extend(request.ip.iter().map(|ip| SanType::IpAddress(*ip)));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         if !request.server_only {
-            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+            params
+                .extended_key_usages
+                .push(ExtendedKeyUsagePurpose::ClientAuth);
         }
         params.use_authority_key_identifier_extension = true;
         (params.not_before, params.not_after) = (now - CLOCK_SKEW, now + LEAF_LIFE);
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Leaf {
-            pair: Pair { certificate: certificate.pem(), key: key.serialize_pem() },
+            pair: Pair {
+                certificate: certificate.pem(),
+                key: key.serialize_pem(),
+            },
             request: request.clone(),
             issuer: self.fingerprint.clone(),
             not_before: params.not_before.unix_timestamp(),
@@ -115,18 +142,24 @@ impl Authority {
 
 /// The user's own pair, checked: readable, and the key belongs to the chain.
 pub fn given_pair(component: &str, certificate: &[u8], key: &[u8]) -> Result<Pair, BootstrapError> {
-    let refuse = |problem: String| BootstrapError::GivenCertificate { component: component.to_owned(), problem };
+    let refuse = |problem: String| BootstrapError::GivenCertificate {
+        component: component.to_owned(),
+        problem,
+    };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
         .collect::<Result<_, _>>()
         .map_err(|error| refuse(format!("the chain is not PEM ({error})")))?;
     if chain.is_empty() {
         return Err(refuse("the chain holds no certificate".to_owned()));
     }
-    let parsed =
-        PrivateKeyDer::from_pem_slice(key).map_err(|error| refuse(format!("the key is not PEM ({error})")))?;
+    let parsed = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| refuse(format!("the key is not PEM ({error})")))?;
     rustls::sign::CertifiedKey::from_der(chain, parsed, &rustls::crypto::ring::default_provider())
         .map_err(|error| refuse(error.to_string()))?;
-    Ok(Pair { certificate: pem_text(certificate), key: pem_text(key) })
+    Ok(Pair {
+        certificate: pem_text(certificate),
+        key: pem_text(key),
+    })
 }
 
 /// PEM is ASCII; what stands between its blocks may be anything.
@@ -152,11 +185,20 @@ pub fn sds_files(pair: &Pair, authority: &str) -> [(&'static str, Vec<u8>); 2] {
         }]});
         format!("{text:#}\n").into_bytes()
     };
-    let certificate =
-        serde_json::json!({"certificate_chain": inline(&pair.certificate), "private_key": inline(&pair.key)});
+    let certificate = serde_json::json!({"certificate_chain": inline(&pair.certificate), "private_key": inline(&pair.key)});
     [
-        ("tls/sds.yaml", resource("tls", "tls_certificate", certificate)),
-        ("tls/sds-ca.yaml", resource("ca", "validation_context", serde_json::json!({"trusted_ca": inline(authority)}))),
+        (
+            "tls/sds.yaml",
+            resource("tls", "tls_certificate", certificate),
+        ),
+        (
+            "tls/sds-ca.yaml",
+            resource(
+                "ca",
+                "validation_context",
+                serde_json::json!({"trusted_ca": inline(authority)}),
+            ),
+        ),
     ]
 }
 
@@ -181,10 +223,22 @@ mod tests {
         let leaf = authority.sign(&request("db-1"), now).unwrap();
 
         assert!(authority.is_good(&leaf, &request("db-1"), now), "fresh");
-        assert!(authority.is_good(&leaf, &request("db-1"), now + Duration::days(240)), "more than a third is left");
-        assert!(!authority.is_good(&leaf, &request("db-1"), now + Duration::days(250)), "less than a third is left");
-        assert!(!authority.is_good(&leaf, &request("db-1"), now - Duration::days(1)), "a clock that went back");
-        assert!(!authority.is_good(&leaf, &request("db-2"), now), "another name");
+        assert!(
+            authority.is_good(&leaf, &request("db-1"), now + Duration::days(240)),
+            "more than a third is left"
+        );
+        assert!(
+            !authority.is_good(&leaf, &request("db-1"), now + Duration::days(250)),
+            "less than a third is left"
+        );
+        assert!(
+            !authority.is_good(&leaf, &request("db-1"), now - Duration::days(1)),
+            "a clock that went back"
+        );
+        assert!(
+            !authority.is_good(&leaf, &request("db-2"), now),
+            "another name"
+        );
         assert!(!other.is_good(&leaf, &request("db-1"), now), "another CA");
     }
 
@@ -192,11 +246,27 @@ mod tests {
     fn a_given_key_must_belong_to_its_certificate() {
         let now = OffsetDateTime::now_utc();
         let authority = Authority::load(&Authority::make("shop", now).unwrap()).unwrap();
-        let (one, two) = (authority.sign(&request("a"), now).unwrap(), authority.sign(&request("b"), now).unwrap());
+        let (one, two) = (
+            authority.sign(&request("a"), now).unwrap(),
+            authority.sign(&request("b"), now).unwrap(),
+        );
 
-        given_pair("edge", one.pair.certificate.as_bytes(), one.pair.key.as_bytes()).expect("they belong together");
-        let error = given_pair("edge", one.pair.certificate.as_bytes(), two.pair.key.as_bytes()).unwrap_err();
-        assert!(matches!(error, BootstrapError::GivenCertificate { .. }), "{error}");
+        given_pair(
+            "edge",
+            one.pair.certificate.as_bytes(),
+            one.pair.key.as_bytes(),
+        )
+        .expect("they belong together");
+        let error = given_pair(
+            "edge",
+            one.pair.certificate.as_bytes(),
+            two.pair.key.as_bytes(),
+        )
+        .unwrap_err();
+        assert!(
+            matches!(error, BootstrapError::GivenCertificate { .. }),
+            "{error}"
+        );
         given_pair("edge", b"nothing", one.pair.key.as_bytes()).expect_err("no certificate at all");
     }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::spec::{CertificateSpec, ComponentSpec, DirectorySpec, FileSpec, Spec, Subject, parse_mode};
+use super::spec::{
+    CertificateSpec, ComponentSpec, DirectorySpec, FileSpec, Spec, Subject, parse_mode,
+};
 
 /// Folders of a settings volume that bootstrap fills itself.
 const OWN_FOLDERS: [&str; 2] = ["tls", "secrets"];
@@ -48,7 +50,10 @@ impl Found {
 /// Names of secrets, and whether each was given by the user.
 fn check_secret_names<'a>(spec: &'a Spec, found: &mut Found) -> BTreeMap<&'a str, bool> {
     let mut names = BTreeMap::new();
-    let made = spec.secrets.iter().map(|secret| (secret.name.as_str(), false));
+    let made = spec
+        .secrets
+        .iter()
+        .map(|secret| (secret.name.as_str(), false));
     let given = spec.given.iter().map(|given| (given.name.as_str(), true));
     for (name, is_given) in made.chain(given) {
         if !is_name(name, "_.-") {
@@ -60,7 +65,10 @@ fn check_secret_names<'a>(spec: &'a Spec, found: &mut Found) -> BTreeMap<&'a str
     }
     for given in &spec.given {
         if !given.file.starts_with('/') {
-            found.add(format!("given {:?}: its file {:?} is not an absolute path", given.name, given.file));
+            found.add(format!(
+                "given {:?}: its file {:?} is not an absolute path",
+                given.name, given.file
+            ));
         }
     }
     names
@@ -93,11 +101,17 @@ fn check_component(component: &ComponentSpec, secrets: &BTreeMap<&str, bool>, fo
     }
 }
 
-fn check_certificate(certificate: &CertificateSpec, secrets: &BTreeMap<&str, bool>, found: &mut Found) {
+fn check_certificate(
+    certificate: &CertificateSpec,
+    secrets: &BTreeMap<&str, bool>,
+    found: &mut Found,
+) {
     if let Some(given) = &certificate.given {
         for name in [&given.certificate, &given.key] {
             if secrets.get(name.as_str()) != Some(&true) {
-                found.add(format!("certificate from {name:?}, which is not among the given"));
+                found.add(format!(
+                    "certificate from {name:?}, which is not among the given"
+                ));
             }
         }
         return;
@@ -134,24 +148,36 @@ fn check_files(files: &[FileSpec], reserved: &[&str], found: &mut Found) {
         if !is_inner_path(name) {
             found.add(format!("file {name:?}: not a path inside the volume"));
         } else if reserved.iter().any(|folder| is_within(name, folder)) {
-            found.add(format!("file {name:?}: that folder is filled by bootstrap itself"));
+            found.add(format!(
+                "file {name:?}: that folder is filled by bootstrap itself"
+            ));
         }
         if !names.insert(name) {
             found.add(format!("file {name:?}: named twice"));
         }
-        if let Some(mode) = file.mode.as_deref().filter(|mode| parse_mode(mode).is_none()) {
-            found.add(format!("file {name:?}: mode {mode:?} is not octal permission bits"));
+        if let Some(mode) = file
+            .mode
+            .as_deref()
+            .filter(|mode| parse_mode(mode).is_none())
+        {
+            found.add(format!(
+                "file {name:?}: mode {mode:?} is not octal permission bits"
+            ));
         }
     }
     for folder in &names {
-        if let Some(inner) = names.iter().find(|name| name != &folder && is_within(name, folder)) {
+        if let Some(inner) = names
+            .iter()
+            .find(|name| name != &folder && is_within(name, folder))
+        {
             found.add(format!("file {folder:?}: also the folder of {inner:?}"));
         }
     }
 }
 
 fn is_within(name: &str, folder: &str) -> bool {
-    name.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    name.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn is_inner_path(name: &str) -> bool {
@@ -168,12 +194,17 @@ fn is_inner_path(name: &str) -> bool {
 fn is_name(name: &str, marks: &str) -> bool {
     name.len() <= 128
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.chars().all(|one| one.is_ascii_alphanumeric() || marks.contains(one))
+        && name
+            .chars()
+            .all(|one| one.is_ascii_alphanumeric() || marks.contains(one))
 }
 
 fn is_dns_name(name: &str) -> bool {
     let host = name.strip_prefix("*.").unwrap_or(name);
-    name.len() <= 253 && host.split('.').all(|label| label.len() <= 63 && is_name(label, "-_"))
+    name.len() <= 253
+        && host
+            .split('.')
+            .all(|label| label.len() <= 63 && is_name(label, "-_"))
 }
 
 #[cfg(test)]
@@ -238,7 +269,10 @@ mod tests {
             r#"{"project":"p","secrets":[{"name":"a","length":3}]}"#,
         ] {
             let error = serde_json::from_str::<Spec>(json).unwrap_err();
-            assert!(error.to_string().contains("unknown field"), "{json}: {error}");
+            assert!(
+                error.to_string().contains("unknown field"),
+                "{json}: {error}"
+            );
         }
     }
 

@@ -14,17 +14,30 @@ pub enum BootstrapError {
     Write { path: PathBuf, source: io::Error },
     #[error("{} is not a bootstrap spec of this version", path.display())]
     #[diagnostic(help("render the stack again with the version whose agent image runs here"))]
-    Syntax { path: PathBuf, source: serde_json::Error },
+    Syntax {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("{} asks for what cannot be:\n  {}", path.display(), mistakes.join("\n  "))]
-    Invalid { path: PathBuf, mistakes: Vec<String> },
+    Invalid {
+        path: PathBuf,
+        mistakes: Vec<String>,
+    },
     #[error("files that cannot be filled:\n  {}", problems.join("\n  "))]
     Fill { problems: Vec<String> },
     #[error("no value for {}", names.join(", "))]
-    #[diagnostic(help("a value of the user's own has to be given at the first start; later starts keep it"))]
+    #[diagnostic(help(
+        "a value of the user's own has to be given at the first start; later starts keep it"
+    ))]
     NotGiven { names: Vec<String> },
     #[error("{} is not the state of this version", path.display())]
-    #[diagnostic(help("it holds every secret of the stack: keep it, and use the version that wrote it"))]
-    State { path: PathBuf, source: serde_json::Error },
+    #[diagnostic(help(
+        "it holds every secret of the stack: keep it, and use the version that wrote it"
+    ))]
+    State {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("{} was written by a later version (format {version})", path.display())]
     #[diagnostic(help("use that version again; this one would lose what it does not know"))]
     LaterState { path: PathBuf, version: u32 },

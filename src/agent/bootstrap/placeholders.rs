@@ -35,7 +35,10 @@ pub struct Mistake {
 
 /// Replaces all placeholders, or tells all that cannot be.
 pub fn fill(template: &[u8], values: &dyn Values) -> Result<Filled, Vec<Mistake>> {
-    let mut filled = Filled { content: Vec::with_capacity(template.len()), is_secret: false };
+    let mut filled = Filled {
+        content: Vec::with_capacity(template.len()),
+        is_secret: false,
+    };
     let mut mistakes = Vec::new();
     let (mut at, mut line) = (0, 1);
     while let Some(rest) = template.get(at..).filter(|rest| !rest.is_empty()) {
@@ -43,7 +46,10 @@ pub fn fill(template: &[u8], values: &dyn Values) -> Result<Filled, Vec<Mistake>
             filled.content.extend_from_slice(b"${");
             at += 3;
         } else if let Some(after) = rest.strip_prefix(b"${") {
-            let length = after.iter().position(|byte| *byte == b'}' || *byte == b'\n').unwrap_or(after.len());
+            let length = after
+                .iter()
+                .position(|byte| *byte == b'}' || *byte == b'\n')
+                .unwrap_or(after.len());
             let closed = after.get(length) == Some(&b'}');
             match replace(&after[..length], closed, values) {
                 Ok(Replaced::Dollar) => filled.content.push(b'$'),
@@ -55,13 +61,20 @@ pub fn fill(template: &[u8], values: &dyn Values) -> Result<Filled, Vec<Mistake>
             }
             at += 2 + length + usize::from(closed);
         } else {
-            let run = rest[1..].iter().position(|byte| *byte == b'$').map_or(rest.len(), |next| next + 1);
+            let run = rest[1..]
+                .iter()
+                .position(|byte| *byte == b'$')
+                .map_or(rest.len(), |next| next + 1);
             line += rest[..run].iter().filter(|byte| **byte == b'\n').count();
             filled.content.extend_from_slice(&rest[..run]);
             at += run;
         }
     }
-    if mistakes.is_empty() { Ok(filled) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(filled)
+    } else {
+        Err(mistakes)
+    }
 }
 
 enum Replaced {
@@ -70,26 +83,39 @@ enum Replaced {
 }
 
 fn replace(inner: &[u8], closed: bool, values: &dyn Values) -> Result<Replaced, String> {
-    let shown: String = String::from_utf8_lossy(inner).chars().take(40).flat_map(char::escape_debug).collect();
+    let shown: String = String::from_utf8_lossy(inner)
+        .chars()
+        .take(40)
+        .flat_map(char::escape_debug)
+        .collect();
     if !closed {
-        return Err(format!("`${{{shown}` has no `}}` (write `$${{` for a literal `${{`)"));
+        return Err(format!(
+            "`${{{shown}` has no `}}` (write `$${{` for a literal `${{`)"
+        ));
     }
     if inner == b"dollar" {
         return Ok(Replaced::Dollar);
     }
     let unknown = || format!("`${{{shown}}}` is no placeholder (write `$${{` for a literal `${{`)");
-    let (kind, name) = std::str::from_utf8(inner).ok().and_then(|text| text.split_once(':')).ok_or_else(unknown)?;
+    let (kind, name) = std::str::from_utf8(inner)
+        .ok()
+        .and_then(|text| text.split_once(':'))
+        .ok_or_else(unknown)?;
     let encode: fn(&[u8]) -> Vec<u8> = match kind {
         "secret" => <[u8]>::to_vec,
         "secret-url" => percent_encode,
         "sha256" => sha256_hex,
         "scram" => {
-            let verifier = values.scram(name).map_err(|problem| format!("`${{{shown}}}`: {problem}"))?;
+            let verifier = values
+                .scram(name)
+                .map_err(|problem| format!("`${{{shown}}}`: {problem}"))?;
             return Ok(Replaced::Secret(verifier.into_bytes()));
         }
         _ => return Err(unknown()),
     };
-    let value = values.secret(name).ok_or_else(|| format!("`${{{shown}}}` names no secret of the spec"))?;
+    let value = values
+        .secret(name)
+        .ok_or_else(|| format!("`${{{shown}}}` names no secret of the spec"))?;
     Ok(Replaced::Secret(encode(value)))
 }
 
@@ -98,7 +124,9 @@ fn percent_encode(value: &[u8]) -> Vec<u8> {
     let mut encoded = String::with_capacity(value.len());
     for byte in value {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(*byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(*byte))
+            }
             _ => {
                 let _ = write!(encoded, "%{byte:02X}");
             }
@@ -130,7 +158,10 @@ mod tests {
             self.0.get(name).map(Vec::as_slice)
         }
         fn scram(&self, name: &str) -> Result<String, String> {
-            self.0.get(name).map(|_| format!("SCRAM({name})")).ok_or_else(|| "names no secret of the spec".to_owned())
+            self.0
+                .get(name)
+                .map(|_| format!("SCRAM({name})"))
+                .ok_or_else(|| "names no secret of the spec".to_owned())
         }
     }
 
@@ -147,9 +178,15 @@ mod tests {
     fn each_kind_of_placeholder_is_replaced() {
         let values = Fixed::of("pw", b"a b/$");
         assert_eq!(
-            text("x=${secret:pw}\nu=${secret-url:pw} s=${scram:pw} h=${sha256:pw} d=${dollar}${secret:pw}", &values),
+            text(
+                "x=${secret:pw}\nu=${secret-url:pw} s=${scram:pw} h=${sha256:pw} d=${dollar}${secret:pw}",
+                &values
+            ),
             "x=a b/$\nu=a%20b%2F%24 s=SCRAM(pw) h=e06a9fd0a6b6b8f9d7b0c2f2bc8cb6d0 d=$a b/$"
-                .replace("e06a9fd0a6b6b8f9d7b0c2f2bc8cb6d0", &String::from_utf8(sha256_hex(b"a b/$")).unwrap())
+                .replace(
+                    "e06a9fd0a6b6b8f9d7b0c2f2bc8cb6d0",
+                    &String::from_utf8(sha256_hex(b"a b/$")).unwrap()
+                )
         );
     }
 
@@ -166,23 +203,42 @@ mod tests {
         let values = Fixed::of("pw", b"v");
         for plain in ["$", "$$", "$1", "$HOME", "a$", "$$$", "$}{", "cost: 5$\n"] {
             assert_eq!(text(plain, &values), plain);
-            assert!(!fill(plain.as_bytes(), &values).unwrap().is_secret, "{plain:?} holds no secret");
+            assert!(
+                !fill(plain.as_bytes(), &values).unwrap().is_secret,
+                "{plain:?} holds no secret"
+            );
         }
         assert_eq!(text("$${secret:pw} $$${x}", &values), "${secret:pw} $${x}");
     }
 
     #[test]
     fn all_mistakes_are_told_with_their_lines() {
-        let told = fill(b"ok\n${secret:lost}\n$${fine}\n${HOME} ${scram:lost}\n${open\n${", &Fixed::of("pw", b"v"));
-        let told: Vec<_> = told.unwrap_err().into_iter().map(|one| (one.line, one.problem)).collect();
+        let told = fill(
+            b"ok\n${secret:lost}\n$${fine}\n${HOME} ${scram:lost}\n${open\n${",
+            &Fixed::of("pw", b"v"),
+        );
+        let told: Vec<_> = told
+            .unwrap_err()
+            .into_iter()
+            .map(|one| (one.line, one.problem))
+            .collect();
         assert_eq!(
             told,
             [
                 (2, "`${secret:lost}` names no secret of the spec".to_owned()),
-                (4, "`${HOME}` is no placeholder (write `$${` for a literal `${`)".to_owned()),
+                (
+                    4,
+                    "`${HOME}` is no placeholder (write `$${` for a literal `${`)".to_owned()
+                ),
                 (4, "`${scram:lost}`: names no secret of the spec".to_owned()),
-                (5, "`${open` has no `}` (write `$${` for a literal `${`)".to_owned()),
-                (6, "`${` has no `}` (write `$${` for a literal `${`)".to_owned()),
+                (
+                    5,
+                    "`${open` has no `}` (write `$${` for a literal `${`)".to_owned()
+                ),
+                (
+                    6,
+                    "`${` has no `}` (write `$${` for a literal `${`)".to_owned()
+                ),
             ]
         );
     }

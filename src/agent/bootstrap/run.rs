@@ -51,19 +51,36 @@ pub fn run(args: &BootstrapArgs, now: OffsetDateTime) -> Result<Report, Bootstra
     let certificates_made = make_certificates(&mut state, &spec, now)?;
     let volumes = volumes(&spec, &state, args)?;
     folder.save(&state)?;
-    Ok(Report { secrets_made, certificates_made, files: write_all(&volumes)? })
+    Ok(Report {
+        secrets_made,
+        certificates_made,
+        files: write_all(&volumes)?,
+    })
 }
 
 fn read_spec(path: &Path) -> Result<Spec, BootstrapError> {
     let text = std::fs::read(path).map_err(BootstrapError::read(path))?;
-    let spec = serde_json::from_slice(&text)
-        .map_err(|source| BootstrapError::Syntax { path: path.to_owned(), source })?;
+    let spec = serde_json::from_slice(&text).map_err(|source| BootstrapError::Syntax {
+        path: path.to_owned(),
+        source,
+    })?;
     let mistakes = mistakes(&spec);
-    if mistakes.is_empty() { Ok(spec) } else { Err(BootstrapError::Invalid { path: path.to_owned(), mistakes }) }
+    if mistakes.is_empty() {
+        Ok(spec)
+    } else {
+        Err(BootstrapError::Invalid {
+            path: path.to_owned(),
+            mistakes,
+        })
+    }
 }
 
 /// Makes the CA and each certificate that is missing or no longer does.
-fn make_certificates(state: &mut State, spec: &Spec, now: OffsetDateTime) -> Result<usize, BootstrapError> {
+fn make_certificates(
+    state: &mut State,
+    spec: &Spec,
+    now: OffsetDateTime,
+) -> Result<usize, BootstrapError> {
     let fault = |owner: &str| {
         let owner = owner.to_owned();
         move |source| BootstrapError::Certificate { owner, source }
@@ -79,9 +96,17 @@ fn make_certificates(state: &mut State, spec: &Spec, now: OffsetDateTime) -> Res
     let authority = Authority::load(&pair).map_err(fault("the stack's CA"))?;
     state.authority = Some(pair);
     for component in &spec.components {
-        let Some(request) = component.certificate_request() else { continue };
-        if state.leaves.get(&component.name).is_none_or(|leaf| !authority.is_good(leaf, &request, now)) {
-            let leaf = authority.sign(&request, now).map_err(fault(&component.name))?;
+        let Some(request) = component.certificate_request() else {
+            continue;
+        };
+        if state
+            .leaves
+            .get(&component.name)
+            .is_none_or(|leaf| !authority.is_good(leaf, &request, now))
+        {
+            let leaf = authority
+                .sign(&request, now)
+                .map_err(fault(&component.name))?;
             state.leaves.insert(component.name.clone(), leaf);
             made += 1;
         }
@@ -90,10 +115,18 @@ fn make_certificates(state: &mut State, spec: &Spec, now: OffsetDateTime) -> Res
 }
 
 /// All that will be written, in memory; every unfillable file is told at once.
-fn volumes(spec: &Spec, state: &State, args: &BootstrapArgs) -> Result<Vec<Volume>, BootstrapError> {
+fn volumes(
+    spec: &Spec,
+    state: &State,
+    args: &BootstrapArgs,
+) -> Result<Vec<Volume>, BootstrapError> {
     let mut source = Source {
         args,
-        authority: state.authority.as_ref().map(|pair| pair.certificate.as_str()).unwrap_or_default(),
+        authority: state
+            .authority
+            .as_ref()
+            .map(|pair| pair.certificate.as_str())
+            .unwrap_or_default(),
         secrets: state.known(&spec.secrets, &spec.given),
         problems: Vec::new(),
     };
@@ -105,7 +138,9 @@ fn volumes(spec: &Spec, state: &State, args: &BootstrapArgs) -> Result<Vec<Volum
         volumes.push(source.directory(directory)?);
     }
     if !source.problems.is_empty() {
-        return Err(BootstrapError::Fill { problems: source.problems });
+        return Err(BootstrapError::Fill {
+            problems: source.problems,
+        });
     }
     if args.output.join("bin").is_dir() {
         volumes.push(binary_volume(&args.output)?);
@@ -121,22 +156,48 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn component(&mut self, component: &ComponentSpec, state: &State) -> Result<Volume, BootstrapError> {
-        let access = |mode| Access { uid: component.uid, gid: component.gid, mode };
+    fn component(
+        &mut self,
+        component: &ComponentSpec,
+        state: &State,
+    ) -> Result<Volume, BootstrapError> {
+        let access = |mode| Access {
+            uid: component.uid,
+            gid: component.gid,
+            mode,
+        };
         let mut volume = self.volume(&component.name, access(component.folder_mode()));
         for file in &component.files {
             let out = access(component.file_mode(file));
             let content = self.filled(&component.name, file, out.mode, component.any_user)?;
-            volume.files.insert(file.name.clone(), OutFile { content, access: out });
+            volume.files.insert(
+                file.name.clone(),
+                OutFile {
+                    content,
+                    access: out,
+                },
+            );
         }
         let secret = access(component.secret_mode());
         for name in &component.secrets {
             let content = self.secrets.secret(name).unwrap_or_default().to_vec();
-            volume.files.insert(format!("secrets/{name}"), OutFile { content, access: secret });
+            volume.files.insert(
+                format!("secrets/{name}"),
+                OutFile {
+                    content,
+                    access: secret,
+                },
+            );
         }
         if component.ca || component.certificate.is_some() {
             let content = self.authority.as_bytes().to_vec();
-            volume.files.insert("tls/ca.crt".to_owned(), OutFile { content, access: secret });
+            volume.files.insert(
+                "tls/ca.crt".to_owned(),
+                OutFile {
+                    content,
+                    access: secret,
+                },
+            );
         }
         if let Some(certificate) = &component.certificate {
             let pair = self.pair_of(component, certificate, state)?;
@@ -146,34 +207,62 @@ impl Source<'_> {
     }
 
     fn directory(&mut self, directory: &DirectorySpec) -> Result<Volume, BootstrapError> {
-        let access = |mode| Access { uid: directory.uid, gid: directory.gid, mode };
-        let mode = |text: &Option<String>, default| text.as_deref().and_then(parse_mode).unwrap_or(default);
+        let access = |mode| Access {
+            uid: directory.uid,
+            gid: directory.gid,
+            mode,
+        };
+        let mode = |text: &Option<String>, default| {
+            text.as_deref().and_then(parse_mode).unwrap_or(default)
+        };
         let mut volume = self.volume(&directory.name, access(mode(&directory.mode, 0o700)));
         volume.keeps_others = true;
         for file in &directory.seed {
             let out = access(mode(&file.mode, 0o600));
             let content = self.filled(&directory.name, file, out.mode, false)?;
-            volume.files.insert(file.name.clone(), OutFile { content, access: out });
+            volume.files.insert(
+                file.name.clone(),
+                OutFile {
+                    content,
+                    access: out,
+                },
+            );
         }
         Ok(volume)
     }
 
     fn volume(&self, name: &str, access: Access) -> Volume {
-        Volume { path: self.args.output.join(name), access, files: Default::default(), keeps_others: false }
+        Volume {
+            path: self.args.output.join(name),
+            access,
+            files: Default::default(),
+            keeps_others: false,
+        }
     }
 
-    fn filled(&mut self, owner: &str, file: &FileSpec, mode: u32, any_user: bool) -> Result<Vec<u8>, BootstrapError> {
+    fn filled(
+        &mut self,
+        owner: &str,
+        file: &FileSpec,
+        mode: u32,
+        any_user: bool,
+    ) -> Result<Vec<u8>, BootstrapError> {
         let path = self.args.input.join(owner).join(&file.name);
         let template = std::fs::read(&path).map_err(BootstrapError::read(&path))?;
         match fill(&template, &self.secrets) {
             Ok(filled) => {
                 if filled.is_secret && mode & 0o007 != 0 && !any_user {
-                    self.problems.push(format!("{}: holds a secret, so mode {mode:04o} is too open", path.display()));
+                    self.problems.push(format!(
+                        "{}: holds a secret, so mode {mode:04o} is too open",
+                        path.display()
+                    ));
                 }
                 Ok(filled.content)
             }
             Err(mistakes) => {
-                let told = mistakes.iter().map(|one| format!("{}:{}: {}", path.display(), one.line, one.problem));
+                let told = mistakes
+                    .iter()
+                    .map(|one| format!("{}:{}: {}", path.display(), one.line, one.problem));
                 self.problems.extend(told);
                 Ok(Vec::new())
             }
@@ -188,18 +277,28 @@ impl Source<'_> {
     ) -> Result<Pair, BootstrapError> {
         let value = |name: &str| self.secrets.secret(name).unwrap_or_default();
         if let Some(given) = &certificate.given {
-            return given_pair(&component.name, value(&given.certificate), value(&given.key));
+            return given_pair(
+                &component.name,
+                value(&given.certificate),
+                value(&given.key),
+            );
         }
         let missing = || BootstrapError::Certificate {
             owner: component.name.clone(),
             source: rcgen::Error::CouldNotParseCertificate,
         };
-        state.leaves.get(&component.name).map(|leaf| leaf.pair.clone()).ok_or_else(missing)
+        state
+            .leaves
+            .get(&component.name)
+            .map(|leaf| leaf.pair.clone())
+            .ok_or_else(missing)
     }
 
     fn add_certificate(&self, volume: &mut Volume, pair: &Pair, sds: bool, access: Access) {
         let mut add = |name: &str, content: Vec<u8>| {
-            volume.files.insert(name.to_owned(), OutFile { content, access });
+            volume
+                .files
+                .insert(name.to_owned(), OutFile { content, access });
         };
         add("tls/tls.crt", pair.certificate.as_bytes().to_vec());
         add("tls/tls.key", pair.key.as_bytes().to_vec());
@@ -215,21 +314,37 @@ impl Source<'_> {
 fn binary_volume(output: &Path) -> Result<Volume, BootstrapError> {
     let own = Path::new("/proc/self/exe");
     let content = std::fs::read(own).map_err(BootstrapError::read(own))?;
-    let access = Access { mode: 0o755, ..Access::private() };
+    let access = Access {
+        mode: 0o755,
+        ..Access::private()
+    };
     let files = [("scalectl".to_owned(), OutFile { content, access })].into();
-    Ok(Volume { path: output.join("bin"), access, files, keeps_others: false })
+    Ok(Volume {
+        path: output.join("bin"),
+        access,
+        files,
+        keeps_others: false,
+    })
 }
 
 /// Volumes side by side: their syncs share the disk's journal, and a first
 /// start waits for one flush instead of for fifty.
 fn write_all(volumes: &[Volume]) -> Result<Counts, BootstrapError> {
     let results: Vec<_> = std::thread::scope(|scope| {
-        let writers: Vec<_> = volumes.iter().map(|volume| scope.spawn(|| volume.write())).collect();
-        writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        let writers: Vec<_> = volumes
+            .iter()
+            .map(|volume| scope.spawn(|| volume.write()))
+            .collect();
+        writers
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect()
     });
     let mut sum = Counts::default();
     for (result, volume) in results.into_iter().zip(volumes) {
-        let died = |_| BootstrapError::write(&volume.path)(std::io::Error::other("its writer ended early"));
+        let died = |_| {
+            BootstrapError::write(&volume.path)(std::io::Error::other("its writer ended early"))
+        };
         let counts = result.map_err(died)??;
         sum.written += counts.written;
         sum.unchanged += counts.unchanged;

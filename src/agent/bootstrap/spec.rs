@@ -161,13 +161,21 @@ impl CertificateSpec {
 impl ComponentSpec {
     /// What the stack's CA has to sign for this component, if it has to.
     pub fn certificate_request(&self) -> Option<CertificateRequest> {
-        let asked = self.certificate.as_ref().filter(|asked| asked.given.is_none())?;
+        let asked = self
+            .certificate
+            .as_ref()
+            .filter(|asked| asked.given.is_none())?;
         let (mut dns, mut ip) = (asked.dns.clone(), asked.ip.clone());
         dns.sort();
         dns.dedup();
         ip.sort();
         ip.dedup();
-        Some(CertificateRequest { subject: asked.subject()?, dns, ip, server_only: self.edge })
+        Some(CertificateRequest {
+            subject: asked.subject()?,
+            dns,
+            ip,
+            server_only: self.edge,
+        })
     }
 
     pub fn folder_mode(&self) -> u32 {
@@ -180,12 +188,18 @@ impl ComponentSpec {
 
     /// The mode of one of its files; `check` has refused what is not octal.
     pub fn file_mode(&self, file: &FileSpec) -> u32 {
-        file.mode.as_deref().and_then(parse_mode).unwrap_or(self.secret_mode())
+        file.mode
+            .as_deref()
+            .and_then(parse_mode)
+            .unwrap_or(self.secret_mode())
     }
 }
 
 /// An octal mode of permission bits, as `0640`.
 pub fn parse_mode(text: &str) -> Option<u32> {
-    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
-    u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777)
+    let is_octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| is_octal && *mode <= 0o777)
 }

@@ -48,15 +48,29 @@ pub struct StateFolder {
 
 impl StateFolder {
     pub fn open(path: &Path) -> Result<Self, BootstrapError> {
-        files::put_folder(path, Access { mode: 0o700, ..Access::private() }).map_err(BootstrapError::write(path))?;
+        files::put_folder(
+            path,
+            Access {
+                mode: 0o700,
+                ..Access::private()
+            },
+        )
+        .map_err(BootstrapError::write(path))?;
         let lock = File::open(path).map_err(BootstrapError::read(path))?;
         lock.lock().map_err(BootstrapError::write(path))?;
-        for entry in path.read_dir().map_err(BootstrapError::read(path))?.flatten() {
+        for entry in path
+            .read_dir()
+            .map_err(BootstrapError::read(path))?
+            .flatten()
+        {
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 files::remove(&entry.path()).map_err(BootstrapError::write(&entry.path()))?;
             }
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     pub fn load(&self) -> Result<State, BootstrapError> {
@@ -70,10 +84,16 @@ impl StateFolder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::empty()),
             Err(error) => return Err(BootstrapError::read(&path)(error)),
         };
-        let broken = |source| BootstrapError::State { path: path.clone(), source };
+        let broken = |source| BootstrapError::State {
+            path: path.clone(),
+            source,
+        };
         let Format { format } = serde_json::from_slice(&text).map_err(broken)?;
         if format > FORMAT {
-            return Err(BootstrapError::LaterState { path: path.clone(), version: format });
+            return Err(BootstrapError::LaterState {
+                path: path.clone(),
+                version: format,
+            });
         }
         serde_json::from_slice(&text).map_err(broken)
     }
@@ -81,8 +101,10 @@ impl StateFolder {
     /// Keeps it; does nothing where it is kept already.
     pub fn save(&self, state: &State) -> Result<(), BootstrapError> {
         let path = self.file();
-        let text =
-            serde_json::to_vec_pretty(state).map_err(|source| BootstrapError::State { path: path.clone(), source })?;
+        let text = serde_json::to_vec_pretty(state).map_err(|source| BootstrapError::State {
+            path: path.clone(),
+            source,
+        })?;
         files::put(&path, &text, Access::private()).map_err(BootstrapError::write(&path))?;
         Ok(())
     }
@@ -139,11 +161,16 @@ impl State {
         }
     }
 
-    fn make_salts<'a>(&mut self, names: impl Iterator<Item = &'a String>) -> Result<(), BootstrapError> {
+    fn make_salts<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> Result<(), BootstrapError> {
         for name in names {
             if !self.salts.contains_key(name) {
                 let mut salt = [0; scram::SALT_BYTES];
-                SystemRandom::new().fill(&mut salt).map_err(|_| BootstrapError::Random)?;
+                SystemRandom::new()
+                    .fill(&mut salt)
+                    .map_err(|_| BootstrapError::Random)?;
                 self.salts.insert(name.clone(), STANDARD.encode(salt));
             }
         }
@@ -160,8 +187,14 @@ impl State {
             let value = STANDARD.decode(self.given.get(name)?).ok()?;
             Some((name.clone(), value))
         });
-        let salts = self.salts.iter().filter_map(|(name, salt)| Some((name.clone(), STANDARD.decode(salt).ok()?)));
-        KnownSecrets { values: made.chain(given).collect(), salts: salts.collect() }
+        let salts = self
+            .salts
+            .iter()
+            .filter_map(|(name, salt)| Some((name.clone(), STANDARD.decode(salt).ok()?)));
+        KnownSecrets {
+            values: made.chain(given).collect(),
+            salts: salts.collect(),
+        }
     }
 }
 
@@ -193,11 +226,19 @@ fn random_text() -> Result<String, BootstrapError> {
     let mut text = String::with_capacity(SECRET_CHARACTERS);
     while text.len() < SECRET_CHARACTERS {
         let mut bytes = [0; 64];
-        random.fill(&mut bytes).map_err(|_| BootstrapError::Random)?;
+        random
+            .fill(&mut bytes)
+            .map_err(|_| BootstrapError::Random)?;
         // 248 is the last multiple of 62 in a byte: what lies above would make
         // some characters likelier.
-        let fair = bytes.iter().filter(|byte| **byte < 248).filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
-        text.extend(fair.map(|byte| char::from(*byte)).take(SECRET_CHARACTERS - text.len()));
+        let fair = bytes
+            .iter()
+            .filter(|byte| **byte < 248)
+            .filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
+        text.extend(
+            fair.map(|byte| char::from(*byte))
+                .take(SECRET_CHARACTERS - text.len()),
+        );
     }
     Ok(text)
 }
@@ -210,7 +251,10 @@ mod tests {
     fn a_secret_has_32_letters_and_digits_and_is_never_the_same() {
         let (first, second) = (random_text().unwrap(), random_text().unwrap());
         assert_eq!(first.len(), 32);
-        assert!(first.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{first}");
+        assert!(
+            first.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "{first}"
+        );
         assert_ne!(first, second);
     }
 
@@ -220,7 +264,13 @@ mod tests {
         let state = StateFolder::open(folder.path()).unwrap();
         let text = r#"{"format":2,"vault":{}}"#;
         std::fs::write(folder.path().join("state.json"), text).unwrap();
-        assert!(matches!(state.load(), Err(BootstrapError::LaterState { version: 2, .. })));
-        assert_eq!(std::fs::read_to_string(folder.path().join("state.json")).unwrap(), text);
+        assert!(matches!(
+            state.load(),
+            Err(BootstrapError::LaterState { version: 2, .. })
+        ));
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("state.json")).unwrap(),
+            text
+        );
     }
 }

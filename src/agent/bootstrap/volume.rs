@@ -40,7 +40,9 @@ impl Volume {
                 continue;
             }
             self.put_folders_of(name)?;
-            match files::put(&path, &file.content, file.access).map_err(BootstrapError::write(&path))? {
+            match files::put(&path, &file.content, file.access)
+                .map_err(BootstrapError::write(&path))?
+            {
                 Change::Written => counts.written += 1,
                 Change::Unchanged => counts.unchanged += 1,
             }
@@ -62,12 +64,20 @@ impl Volume {
         files::put_folder(path, self.access).map_err(BootstrapError::write(path))
     }
 
-    fn remove_others(&self, folder: &Path, prefix: &str, counts: &mut Counts) -> Result<(), BootstrapError> {
+    fn remove_others(
+        &self,
+        folder: &Path,
+        prefix: &str,
+        counts: &mut Counts,
+    ) -> Result<(), BootstrapError> {
         let entries = folder.read_dir().map_err(BootstrapError::read(folder))?;
         for entry in entries {
             let entry = entry.map_err(BootstrapError::read(folder))?;
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let is_folder = entry.file_type().map_err(BootstrapError::read(&entry.path()))?.is_dir();
+            let is_folder = entry
+                .file_type()
+                .map_err(BootstrapError::read(&entry.path()))?
+                .is_dir();
             let within = format!("{name}/");
             // One that a component writes at this very moment is written again
             // by its next attempt.
@@ -77,7 +87,9 @@ impl Volume {
             }
             if is_folder && self.files.keys().any(|file| file.starts_with(&within)) {
                 self.remove_others(&entry.path(), &within, counts)?;
-            } else if is_unfinished || !(self.keeps_others || self.files.contains_key(&name) || name == "lost+found") {
+            } else if is_unfinished
+                || !(self.keeps_others || self.files.contains_key(&name) || name == "lost+found")
+            {
                 files::remove(&entry.path()).map_err(BootstrapError::write(&entry.path()))?;
                 counts.removed += 1;
             }

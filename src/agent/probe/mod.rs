@@ -3,19 +3,15 @@
 //! It costs about a millisecond of CPU: one blocking connection, no runtime, no
 //! thread. It answers by its exit code; what it writes when unhealthy goes to
 //! the engine's health log, so never put an answer's content there.
-//! Next: `checks.rs` (one function a protocol), `stream.rs` (deadline, TLS).
+//! Next: `checks.rs` (one function a protocol), `wire/` (sockets, TLS, HTTP).
 
 mod checks;
-mod http;
-mod stream;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::address::Address;
-
-pub use http::{Url, UrlError};
+use crate::wire::{Address, TlsFiles, Url, WireError, connect};
 
 /// Check one thing once; exit code 0 means healthy
 #[derive(clap::Args, Debug)]
@@ -30,21 +26,11 @@ pub struct ProbeArgs {
 #[derive(clap::Subcommand, Debug)]
 enum Check {
     /// GET a URL and expect 2xx (or `--expect`)
-    Http {
-        url: Url,
-        /// Connect here instead of to the URL's host: host:port or unix:/path
-        #[arg(long)]
-        connect: Option<Address>,
-        /// The status to expect instead of 2xx
-        #[arg(long)]
-        expect: Option<u16>,
-        #[command(flatten)]
-        tls: TlsFiles,
-    },
+    Http(HttpCheck),
     /// Connect to host:port
     Tcp { address: Address },
-    /// Connect to a unix socket
-    Unix { path: PathBuf },
+    /// Connect to a unix socket, and GET that path of it
+    Unix { path: PathBuf, get: Option<String> },
     /// A file is there and not empty
     File { path: PathBuf },
     /// PING a Valkey; "log in first" is an answer too, "loading" is not
@@ -57,70 +43,55 @@ enum Check {
     Postgres { address: Address },
 }
 
-/// How to verify a TLS server, and who to be
-#[derive(clap::Args, Clone, Debug, Default)]
-pub struct TlsFiles {
-    /// The CA that signed the server's certificate
+#[derive(clap::Args, Debug)]
+struct HttpCheck {
+    url: Url,
+    /// Connect here instead of to the URL's host: host:port or unix:/path
     #[arg(long)]
-    pub ca: Option<PathBuf>,
-    /// The client's certificate
-    #[arg(long, requires = "key")]
-    pub cert: Option<PathBuf>,
-    /// The client's key
-    #[arg(long, requires = "cert")]
-    pub key: Option<PathBuf>,
-    /// The name to verify instead of the host's
+    connect: Option<Address>,
+    /// The status to expect instead of 2xx
     #[arg(long)]
-    pub server_name: Option<String>,
+    expect: Option<u16>,
+    #[command(flatten)]
+    tls: TlsFiles,
 }
 
 /// Why something is not healthy.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ProbeError {
-    #[error("{what}")]
-    Io { what: String, source: io::Error },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Wire(#[from] WireError),
     #[error("read {}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{} is empty", path.display())]
     Empty { path: PathBuf },
-    #[error("no certificate and key that can be used in {}", path.display())]
-    BadPem { path: PathBuf },
-    #[error("an https URL needs --ca")]
-    NoAuthority,
-    #[error("{name:?} is no name to verify")]
-    BadName { name: String },
-    #[error("set up TLS")]
-    Tls(#[from] rustls::Error),
     #[error("{url} answered {status}")]
     Status { url: String, status: u16 },
     #[error("{address} answered nothing that a {protocol} server says")]
-    Nonsense { address: String, protocol: &'static str },
+    Nonsense {
+        address: Address,
+        protocol: &'static str,
+    },
     #[error("{address} is not ready: {answer}")]
-    NotReady { address: String, answer: String },
-}
-
-impl ProbeError {
-    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let what = what.into();
-        move |source| Self::Io { what, source }
-    }
+    NotReady { address: Address, answer: String },
 }
 
 /// Healthy, or why not.
 pub fn run(args: &ProbeArgs) -> Result<(), ProbeError> {
     let deadline = Instant::now() + args.timeout;
     match &args.check {
-        Check::Http { url, connect, expect, tls } => http::check(url, connect.as_ref(), *expect, tls, deadline),
-        Check::Tcp { address } => stream::connect(address, deadline).map(drop),
-        Check::Unix { path } => stream::connect(&Address::Unix(path.clone()), deadline).map(drop),
+        Check::Http(check) => checks::http(check, deadline),
+        Check::Tcp { address } => Ok(connect(address, deadline).map(drop)?),
+        Check::Unix { path, get } => checks::unix(path, get.as_deref(), deadline),
         Check::File { path } => checks::file(path),
         Check::Valkey { address, tls } => checks::valkey(address, tls, deadline),
         Check::Postgres { address } => checks::postgres(address, deadline),
     }
 }
 
-/// Seconds, as `2` or `0.5`.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+/// Seconds, as `2`, `0.5` or `10s`.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let plain = text.strip_suffix('s').unwrap_or(text);
     plain
         .parse()

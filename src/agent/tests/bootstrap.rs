@@ -1,13 +1,11 @@
 //! `bootstrap` as the containers start it: the binary, real folders.
 
-mod stack;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use stack::Stack;
+use crate::stack::{self, Stack};
 
 #[test]
 fn every_component_gets_its_files_filled_its_secrets_and_its_certificate() {
@@ -16,13 +14,24 @@ fn every_component_gets_its_files_filled_its_secrets_and_its_certificate() {
 
     let password = stack.read("db-1/secrets/postgres-superuser");
     assert_eq!(password.len(), 32);
-    assert_eq!(stack.read("db-1/patroni.yaml"), format!("password: {password}\nliteral: ${{HOME}}\n"));
+    assert_eq!(
+        stack.read("db-1/patroni.yaml"),
+        format!("password: {password}\nliteral: ${{HOME}}\n")
+    );
     let verifier = stack.read("pooler/userlist.txt");
-    assert!(verifier.starts_with("\"app\" \"SCRAM-SHA-256$4096:"), "{verifier}");
+    assert!(
+        verifier.starts_with("\"app\" \"SCRAM-SHA-256$4096:"),
+        "{verifier}"
+    );
     assert_eq!(stack.read("app/env/STRIPE_KEY"), "sk&live");
     assert_eq!(stack.read("app/env/URL"), "http://x/?k=sk%26live");
     for file in ["tls/ca.crt", "tls/tls.crt", "tls/tls.key"] {
-        assert!(stack.read(&format!("db-1/{file}")).starts_with("-----BEGIN "), "{file}");
+        assert!(
+            stack
+                .read(&format!("db-1/{file}"))
+                .starts_with("-----BEGIN "),
+            "{file}"
+        );
     }
     let sds: serde_json::Value = serde_json::from_str(&stack.read("edge/tls/sds.yaml")).unwrap();
     assert_eq!(sds["resources"][0]["name"], "tls");
@@ -36,13 +45,27 @@ fn files_are_for_their_owner_alone_unless_any_user_may_read_that_volume() {
     for path in ["db-1", "db-1/tls", "db-1/secrets"] {
         assert_eq!(mode(path), 0o700, "{path}");
     }
-    for path in ["db-1/patroni.yaml", "db-1/tls/tls.key", "db-1/secrets/postgres-superuser"] {
+    for path in [
+        "db-1/patroni.yaml",
+        "db-1/tls/tls.key",
+        "db-1/secrets/postgres-superuser",
+    ] {
         assert_eq!(mode(path), 0o600, "{path}");
     }
     assert_eq!((mode("app"), mode("app/env/STRIPE_KEY")), (0o755, 0o444));
     assert_eq!((mode("dynamic"), mode("dynamic/app.json")), (0o750, 0o644));
-    assert_eq!(fs::metadata(stack.state()).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::metadata(stack.state().join("state.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(stack.state()).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert_eq!(
+        fs::metadata(stack.state().join("state.json"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
 }
 
 #[test]
@@ -53,7 +76,10 @@ fn a_second_run_changes_nothing_and_touches_nothing() {
     std::thread::sleep(Duration::from_millis(20));
     let told = stack.bootstrap();
     assert_eq!(stack.everything_with_times(), before, "{told}");
-    assert!(told.contains("made 0 secrets and 0 certificates; wrote 0 files"), "{told}");
+    assert!(
+        told.contains("made 0 secrets and 0 certificates; wrote 0 files"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -63,11 +89,18 @@ fn a_file_that_left_the_spec_is_removed_and_one_of_a_component_s_own_directory_i
     fs::write(stack.out("dynamic/app.json"), "the agent's own").unwrap();
     fs::write(stack.out("dynamic/other"), "the agent's own").unwrap();
     let spec = fs::read_to_string(stack.input("bootstrap.json")).unwrap();
-    fs::write(stack.input("bootstrap.json"), spec.replace(r#"{"name":"env/URL"},"#, "")).unwrap();
+    fs::write(
+        stack.input("bootstrap.json"),
+        spec.replace(r#"{"name":"env/URL"},"#, ""),
+    )
+    .unwrap();
 
     stack.bootstrap();
 
-    assert!(!stack.out("app/env/URL").exists(), "a file that left the spec is still there");
+    assert!(
+        !stack.out("app/env/URL").exists(),
+        "a file that left the spec is still there"
+    );
     assert!(stack.out("app/env/STRIPE_KEY").exists());
     assert_eq!(stack.read("dynamic/app.json"), "the agent's own");
     assert_eq!(stack.read("dynamic/other"), "the agent's own");
@@ -79,13 +112,28 @@ fn only_the_certificate_whose_names_changed_is_made_again() {
     stack.bootstrap();
     let before = stack.everything();
     let spec = fs::read_to_string(stack.input("bootstrap.json")).unwrap();
-    fs::write(stack.input("bootstrap.json"), spec.replace(r#""dns":["db-1""#, r#""dns":["db-1","db-1.local""#)).unwrap();
+    fs::write(
+        stack.input("bootstrap.json"),
+        spec.replace(r#""dns":["db-1""#, r#""dns":["db-1","db-1.local""#),
+    )
+    .unwrap();
 
     stack.bootstrap();
 
     let after = stack.everything();
-    let changed: Vec<_> = after.iter().filter(|(path, text)| before.get(*path) != Some(text)).map(|(path, _)| path.as_str()).collect();
-    assert_eq!(changed, ["out/db-1/tls/tls.crt", "out/db-1/tls/tls.key", "state/state.json"]);
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|(path, text)| before.get(*path) != Some(text))
+        .map(|(path, _)| path.as_str())
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            "out/db-1/tls/tls.crt",
+            "out/db-1/tls/tls.key",
+            "state/state.json"
+        ]
+    );
 }
 
 #[test]
@@ -94,10 +142,18 @@ fn the_user_s_value_is_kept_when_it_is_not_given_again_and_replaced_when_it_is()
     stack.bootstrap();
     fs::write(stack.input("given/STRIPE_KEY"), "").unwrap();
     stack.bootstrap();
-    assert_eq!(stack.read("app/env/STRIPE_KEY"), "sk&live", "an empty file took the kept value away");
+    assert_eq!(
+        stack.read("app/env/STRIPE_KEY"),
+        "sk&live",
+        "an empty file took the kept value away"
+    );
     fs::remove_file(stack.input("given/STRIPE_KEY")).unwrap();
     stack.bootstrap();
-    assert_eq!(stack.read("app/env/STRIPE_KEY"), "sk&live", "a missing file took the kept value away");
+    assert_eq!(
+        stack.read("app/env/STRIPE_KEY"),
+        "sk&live",
+        "a missing file took the kept value away"
+    );
     fs::write(stack.input("given/STRIPE_KEY"), "new").unwrap();
     stack.bootstrap();
     assert_eq!(stack.read("app/env/STRIPE_KEY"), "new");
@@ -108,20 +164,40 @@ fn a_value_that_was_never_given_is_named_and_nothing_is_written() {
     let stack = Stack::new();
     fs::remove_file(stack.input("given/STRIPE_KEY")).unwrap();
     let told = stack.bootstrap_fails();
-    assert!(told.contains("error: no value for user-STRIPE_KEY"), "{told}");
+    assert!(
+        told.contains("error: no value for user-STRIPE_KEY"),
+        "{told}"
+    );
     assert_eq!(stack.everything(), BTreeMap::new());
 }
 
 #[test]
 fn what_cannot_be_filled_is_told_with_file_and_line_and_nothing_is_written() {
     let stack = Stack::new();
-    fs::write(stack.input("db-1/patroni.yaml"), "a: 1\nb: ${secret:lost}\nc: ${HOME}\n").unwrap();
-    fs::write(stack.input("dynamic/app.json"), "${secret:postgres-superuser}").unwrap();
+    fs::write(
+        stack.input("db-1/patroni.yaml"),
+        "a: 1\nb: ${secret:lost}\nc: ${HOME}\n",
+    )
+    .unwrap();
+    fs::write(
+        stack.input("dynamic/app.json"),
+        "${secret:postgres-superuser}",
+    )
+    .unwrap();
     let told = stack.bootstrap_fails();
     let shown = told.replace(stack.input("").to_str().unwrap(), "/in/");
-    assert!(shown.contains("/in/db-1/patroni.yaml:2: `${secret:lost}` names no secret of the spec"), "{shown}");
-    assert!(shown.contains("/in/db-1/patroni.yaml:3: `${HOME}` is no placeholder"), "{shown}");
-    assert!(shown.contains("/in/dynamic/app.json: holds a secret, so mode 0644 is too open"), "{shown}");
+    assert!(
+        shown.contains("/in/db-1/patroni.yaml:2: `${secret:lost}` names no secret of the spec"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("/in/db-1/patroni.yaml:3: `${HOME}` is no placeholder"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("/in/dynamic/app.json: holds a secret, so mode 0644 is too open"),
+        "{shown}"
+    );
     assert_eq!(stack.everything(), BTreeMap::new());
 }
 
@@ -129,22 +205,42 @@ fn what_cannot_be_filled_is_told_with_file_and_line_and_nothing_is_written() {
 fn the_certificate_of_the_user_s_own_is_checked_and_used() {
     let stack = Stack::new();
     stack.bootstrap();
-    for (from, to) in [("db-1/tls/tls.crt", "given/crt"), ("db-1/tls/tls.key", "given/key")] {
+    for (from, to) in [
+        ("db-1/tls/tls.crt", "given/crt"),
+        ("db-1/tls/tls.key", "given/key"),
+    ] {
         fs::copy(stack.out(from), stack.input(to)).unwrap();
     }
     let spec = fs::read_to_string(stack.input("bootstrap.json")).unwrap();
-    let given = |name: &str| format!(r#"{{"name":"{name}","file":"{}"}}"#, stack.input(&format!("given/{name}")).display());
+    let given = |name: &str| {
+        format!(
+            r#"{{"name":"{name}","file":"{}"}}"#,
+            stack.input(&format!("given/{name}")).display()
+        )
+    };
     let spec = spec
-        .replace(r#""given":["#, &format!(r#""given":[{},{},"#, given("crt"), given("key")))
-        .replace(r#""sds":true"#, r#""sds":true,"given":{"certificate":"crt","key":"key"}"#);
+        .replace(
+            r#""given":["#,
+            &format!(r#""given":[{},{},"#, given("crt"), given("key")),
+        )
+        .replace(
+            r#""sds":true"#,
+            r#""sds":true,"given":{"certificate":"crt","key":"key"}"#,
+        );
     fs::write(stack.input("bootstrap.json"), spec).unwrap();
 
     stack.bootstrap();
-    assert_eq!(stack.read("edge/tls/tls.crt"), stack.read("db-1/tls/tls.crt"));
+    assert_eq!(
+        stack.read("edge/tls/tls.crt"),
+        stack.read("db-1/tls/tls.crt")
+    );
 
     fs::copy(stack.out("pooler/tls/tls.key"), stack.input("given/key")).unwrap();
     let told = stack.bootstrap_fails();
-    assert!(told.contains("error: the certificate given for edge: "), "{told}");
+    assert!(
+        told.contains("error: the certificate given for edge: "),
+        "{told}"
+    );
     assert!(!told.contains("PRIVATE KEY"), "{told}");
 }
 
@@ -154,8 +250,14 @@ fn the_program_itself_is_left_for_images_that_do_not_have_it() {
     fs::create_dir_all(stack.out("bin")).unwrap();
     stack.bootstrap();
     let copy = stack.out("bin/scalectl");
-    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o755);
-    assert!(fs::read(&copy).unwrap() == fs::read(stack::BINARY).unwrap(), "the copy differs");
+    assert_eq!(
+        fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
+        0o755
+    );
+    assert!(
+        fs::read(&copy).unwrap() == fs::read(stack::BINARY).unwrap(),
+        "the copy differs"
+    );
 }
 
 #[test]
@@ -199,14 +301,27 @@ fn killed_at_any_moment_and_run_again_it_converges_on_the_secrets_once_seen() {
         stack.bootstrap();
         let end = stack.everything();
         for (path, text) in &seen {
-            assert_eq!(end.get(path), Some(text), "round {round}: {path} changed in the last run");
+            assert_eq!(
+                end.get(path),
+                Some(text),
+                "round {round}: {path} changed in the last run"
+            );
         }
-        assert!(!end.keys().any(|path| path.contains(".unfinished-")), "round {round}: something unfinished stayed");
+        assert!(
+            !end.keys().any(|path| path.contains(".unfinished-")),
+            "round {round}: something unfinished stayed"
+        );
         stack.bootstrap();
         assert_eq!(stack.everything(), end);
     }
-    assert!(killed >= 12, "only {killed} of 72 runs were killed before their end: the test tests nothing");
-    assert!(partial >= 1, "no kill ever hit between two files: the test tests nothing");
+    assert!(
+        killed >= 12,
+        "only {killed} of 72 runs were killed before their end: the test tests nothing"
+    );
+    assert!(
+        partial >= 1,
+        "no kill ever hit between two files: the test tests nothing"
+    );
 }
 
 /// Others verify these certificates with OpenSSL, so it says whether they are good.
@@ -214,7 +329,12 @@ fn killed_at_any_moment_and_run_again_it_converges_on_the_secrets_once_seen() {
 fn openssl_verifies_each_certificate_strictly_and_finds_what_was_asked_for() {
     let stack = Stack::new();
     stack.bootstrap();
-    for (component, purpose) in [("db-1", "sslclient"), ("db-1", "sslserver"), ("pooler", "sslclient"), ("edge", "sslserver")] {
+    for (component, purpose) in [
+        ("db-1", "sslclient"),
+        ("db-1", "sslserver"),
+        ("pooler", "sslclient"),
+        ("edge", "sslserver"),
+    ] {
         let told = stack::openssl(&[
             "verify".as_ref(),
             "-x509_strict".as_ref(),
@@ -226,16 +346,40 @@ fn openssl_verifies_each_certificate_strictly_and_finds_what_was_asked_for() {
         ]);
         assert!(told.ends_with(": OK\n"), "{component} as {purpose}: {told}");
     }
-    let text = |path| stack::openssl(&["x509".as_ref(), "-noout".as_ref(), "-text".as_ref(), "-in".as_ref(), stack.out(path).as_os_str()]);
+    let text = |path| {
+        stack::openssl(&[
+            "x509".as_ref(),
+            "-noout".as_ref(),
+            "-text".as_ref(),
+            "-in".as_ref(),
+            stack.out(path).as_os_str(),
+        ])
+    };
     let member = text("db-1/tls/tls.crt");
-    assert!(member.contains("Subject: O=db-1\n"), "a member with a common name: {member}");
-    for part in ["DNS:db-1, DNS:localhost, IP Address:127.0.0.1", "Subject Key Identifier", "Authority Key Identifier", "id-ecPublicKey"] {
+    assert!(
+        member.contains("Subject: O=db-1\n"),
+        "a member with a common name: {member}"
+    );
+    for part in [
+        "DNS:db-1, DNS:localhost, IP Address:127.0.0.1",
+        "Subject Key Identifier",
+        "Authority Key Identifier",
+        "id-ecPublicKey",
+    ] {
         assert!(member.contains(part), "no {part} in {member}");
     }
     let edge = text("edge/tls/tls.crt");
-    assert!(!edge.contains("TLS Web Client Authentication"), "an edge's certificate could be a client: {edge}");
+    assert!(
+        !edge.contains("TLS Web Client Authentication"),
+        "an edge's certificate could be a client: {edge}"
+    );
     let authority = text("db-1/tls/ca.crt");
-    for part in ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "Subject Key Identifier", "Subject: O=scalectl, CN=shop stack CA"] {
+    for part in [
+        "CA:TRUE, pathlen:0",
+        "Certificate Sign, CRL Sign",
+        "Subject Key Identifier",
+        "Subject: O=scalectl, CN=shop stack CA",
+    ] {
         assert!(authority.contains(part), "no {part} in {authority}");
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
-    StopContainerOptions, UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    StartContainerOptions, StopContainerOptions, UploadToContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use scalectl_documents::Span;
@@ -36,61 +37,118 @@ impl DockerEngine {
     pub(crate) async fn perform(&self, call: &Call) -> Result<(), EngineError> {
         match call {
             Call::PullImage { reference } => self.pull(reference).await,
-            Call::CreateNetwork { name, internal, labels } => self.create_network(name, *internal, labels).await,
+            Call::CreateNetwork {
+                name,
+                internal,
+                labels,
+            } => self.create_network(name, *internal, labels).await,
             Call::RemoveNetwork { name, id } => self.remove_network(name, id).await,
             Call::CreateVolume { name, labels } => self.create_volume(name, labels).await,
             Call::RemoveVolume { name } => self.remove_volume(name).await,
             Call::CreateContainer { spec } => self.create(spec).await,
-            Call::ConnectNetwork { container, place } => self.connect_network(container, place).await,
+            Call::ConnectNetwork { container, place } => {
+                self.connect_network(container, place).await
+            }
             Call::UploadFiles { container, files } => self.upload(container, files).await,
             Call::StartContainer { container } => self.start(container).await,
+            Call::UnpauseContainer { container } => self.unpause(container).await,
             Call::StopContainer { name, id, grace } => self.stop(name, id, *grace).await,
             Call::RemoveContainer { name, id } => self.remove(name, id).await,
-            Call::Exec { container, command, deadline } => self.exec(container, command, *deadline).await,
-            Call::Await { container, wait, deadline } => self.wait(container, *wait, *deadline).await,
+            Call::Exec {
+                container,
+                command,
+                deadline,
+            } => self.exec(container, command, *deadline).await,
+            Call::Await {
+                container,
+                wait,
+                deadline,
+            } => self.wait(container, *wait, *deadline).await,
         }
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
-        let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&spec.name)
+            .build();
         let body = create::body(spec, self.api);
-        let Err(fault) = self.within(SLOW, self.docker.create_container(Some(options), body)).await else {
+        let Err(fault) = self
+            .within(SLOW, self.docker.create_container(Some(options), body))
+            .await
+        else {
             return Ok(());
         };
         let action = format!("create {}", spec.name);
         match &fault {
-            Fault::Answered { status: 404, message } if is_about_image(message) => {
-                Err(image_missing(&spec.service.image, String::new()))
-            }
-            Fault::Answered { status: 409, message } if message.contains("already in use") => {
-                Err(self.container_name_taken(&spec.name, spec.labels.get(LABELS.project), action).await)
-            }
+            Fault::Answered {
+                status: 404,
+                message,
+            } if is_about_image(message) => Err(image_missing(&spec.service.image, String::new())),
+            Fault::Answered {
+                status: 409,
+                message,
+            } if message.contains("already in use") => Err(self
+                .container_name_taken(&spec.name, spec.labels.get(LABELS.project), action)
+                .await),
             _ => Err(self.changing(&action, fault)),
         }
     }
 
-    async fn container_name_taken(&self, name: &str, project: Option<&String>, action: String) -> EngineError {
+    async fn container_name_taken(
+        &self,
+        name: &str,
+        project: Option<&String>,
+        action: String,
+    ) -> EngineError {
         let pattern = format!("^/{name}$");
-        let found = self.containers(HashMap::from([("name", vec![pattern.as_str()])])).await.unwrap_or_default();
-        let holder = found.into_iter().find(|summary| own_name(summary) == Some(name));
-        let image = holder.as_ref().and_then(|summary| summary.image.clone()).unwrap_or_default();
-        let labels = holder.and_then(|summary| summary.labels).unwrap_or_default();
+        let found = self
+            .containers(HashMap::from([("name", vec![pattern.as_str()])]))
+            .await
+            .unwrap_or_default();
+        let holder = found
+            .into_iter()
+            .find(|summary| own_name(summary) == Some(name));
+        let image = holder
+            .as_ref()
+            .and_then(|summary| summary.image.clone())
+            .unwrap_or_default();
+        let labels = holder
+            .and_then(|summary| summary.labels)
+            .unwrap_or_default();
         let project = project.map(String::as_str).unwrap_or_default();
         match ownership(project, &labels, || format!("image {image}")) {
-            Ownership::Foreign { owner } => EngineError::NameTaken { name: name.to_owned(), owner },
+            Ownership::Foreign { owner } => EngineError::NameTaken {
+                name: name.to_owned(),
+                owner,
+            },
             Ownership::Ours => appeared(action),
         }
     }
 
-    async fn connect_network(&self, container: &str, place: &NetworkPlace) -> Result<(), EngineError> {
+    async fn connect_network(
+        &self,
+        container: &str,
+        place: &NetworkPlace,
+    ) -> Result<(), EngineError> {
         let endpoint_config = Some(create::endpoint(place));
-        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config };
-        match self.within(QUICK, self.docker.connect_network(&place.network, request)).await {
-            Err(Fault::Answered { status: 403, message }) if message.contains("already exists in network") => Ok(()),
-            Err(fault) if fault.status() == Some(404) => {
-                Err(EngineError::Gone { subject: format!("{container} or the network {}", place.network) })
-            }
-            ended => ended.map_err(|fault| self.changing(&format!("connect {container} to {}", place.network), fault)),
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            endpoint_config,
+        };
+        match self
+            .within(QUICK, self.docker.connect_network(&place.network, request))
+            .await
+        {
+            Err(Fault::Answered {
+                status: 403,
+                message,
+            }) if message.contains("already exists in network") => Ok(()),
+            Err(fault) if fault.status() == Some(404) => Err(EngineError::Gone {
+                subject: format!("{container} or the network {}", place.network),
+            }),
+            ended => ended.map_err(|fault| {
+                self.changing(&format!("connect {container} to {}", place.network), fault)
+            }),
         }
     }
 
@@ -98,15 +156,33 @@ impl DockerEngine {
         let archive = files::archive(files, |name| std::env::var(name).ok())?;
         let options = UploadToContainerOptionsBuilder::new().path("/").build();
         let body = bollard::body_full(archive.into());
-        let ended = self.within(QUICK, self.docker.upload_to_container(container, Some(options), body)).await;
-        ended.map_err(|fault| self.lost_or_gone(container, &format!("put files into {container}"), fault))
+        let ended = self
+            .within(
+                QUICK,
+                self.docker
+                    .upload_to_container(container, Some(options), body),
+            )
+            .await;
+        ended.map_err(|fault| {
+            self.lost_or_gone(container, &format!("put files into {container}"), fault)
+        })
     }
 
     async fn start(&self, container: &str) -> Result<(), EngineError> {
         let action = format!("start {container}");
-        let generation = self.events.ensure_open().await.map_err(|fault| self.reading(&action, fault))?;
+        let generation = self
+            .events
+            .ensure_open()
+            .await
+            .map_err(|fault| self.reading(&action, fault))?;
         self.events.expect_start(container, generation);
-        let ended = self.within(SLOW, self.docker.start_container(container, None::<StartContainerOptions>)).await;
+        let ended = self
+            .within(
+                SLOW,
+                self.docker
+                    .start_container(container, None::<StartContainerOptions>),
+            )
+            .await;
         let Err(fault) = ended else { return Ok(()) };
         self.events.forget(container);
         let port = match &fault {
@@ -130,17 +206,35 @@ impl DockerEngine {
             let mut ports = summary.ports.iter().flatten();
             let same = |ip: &str| any(ip) || any(address) || ip == address;
             own_name(summary) != Some(but)
-                && ports.any(|held| held.public_port == Some(port) && same(held.ip.as_deref().unwrap_or_default()))
+                && ports.any(|held| {
+                    held.public_port == Some(port) && same(held.ip.as_deref().unwrap_or_default())
+                })
         })?;
         own_name(holder).map(|name| format!("the container {name}"))
     }
 
+    async fn unpause(&self, container: &str) -> Result<(), EngineError> {
+        match self
+            .within(QUICK, self.docker.unpause_container(container))
+            .await
+        {
+            Err(Fault::Answered { message, .. }) if message.contains("is not paused") => Ok(()),
+            ended => ended.map_err(|fault| {
+                self.lost_or_gone(container, &format!("unpause {container}"), fault)
+            }),
+        }
+    }
+
     async fn stop(&self, name: &str, id: &str, grace: Option<Span>) -> Result<(), EngineError> {
-        let t = grace.map(|grace| i32::try_from(create::whole_seconds(grace.0)).unwrap_or(i32::MAX));
+        let t =
+            grace.map(|grace| i32::try_from(create::whole_seconds(grace.0)).unwrap_or(i32::MAX));
         // Without a grace of ours the container's own counts, which is not known here.
         let limit = t.map_or(86_400, |t| u64::from(t.unsigned_abs()) + AFTER_GRACE);
         let options = StopContainerOptions { signal: None, t };
-        match self.within(limit, self.docker.stop_container(id, Some(options))).await {
+        match self
+            .within(limit, self.docker.stop_container(id, Some(options)))
+            .await
+        {
             Err(fault) if fault.status() == Some(404) => Ok(()),
             ended => ended.map_err(|fault| self.changing(&format!("stop {name}"), fault)),
         }
@@ -149,18 +243,29 @@ impl DockerEngine {
     async fn remove(&self, name: &str, id: &str) -> Result<(), EngineError> {
         let action = format!("remove {name}");
         let options = RemoveContainerOptionsBuilder::new().v(true).build();
-        match self.within(SLOW, self.docker.remove_container(id, Some(options))).await {
+        match self
+            .within(SLOW, self.docker.remove_container(id, Some(options)))
+            .await
+        {
             Err(fault) if fault.status() == Some(404) => Ok(()),
-            Err(Fault::Answered { status: 409, message }) if message.contains("in progress") => {
-                let ended = tokio::time::timeout(Duration::from_secs(QUICK), self.until_removed(id)).await;
-                ended.unwrap_or_else(|_| Err(Fault::late(QUICK))).map_err(|fault| self.changing(&action, fault))
+            Err(Fault::Answered {
+                status: 409,
+                message,
+            }) if message.contains("in progress") => {
+                let ended =
+                    tokio::time::timeout(Duration::from_secs(QUICK), self.until_removed(id)).await;
+                ended
+                    .unwrap_or_else(|_| Err(Fault::late(QUICK)))
+                    .map_err(|fault| self.changing(&action, fault))
             }
             ended => ended.map_err(|fault| self.changing(&action, fault)),
         }
     }
 
     async fn until_removed(&self, id: &str) -> Result<(), Fault> {
-        let options = WaitContainerOptionsBuilder::new().condition("removed").build();
+        let options = WaitContainerOptionsBuilder::new()
+            .condition("removed")
+            .build();
         let mut ends = std::pin::pin!(self.docker.wait_container(id, Some(options)));
         match ends.next().await.transpose() {
             // An exit code other than 0 comes as an error of bollard's own.
@@ -172,22 +277,39 @@ impl DockerEngine {
         }
     }
 
-    async fn create_network(&self, name: &str, internal: bool, labels: &Labels) -> Result<(), EngineError> {
+    async fn create_network(
+        &self,
+        name: &str,
+        internal: bool,
+        labels: &Labels,
+    ) -> Result<(), EngineError> {
         let action = format!("create the network {name}");
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),
             internal: Some(internal),
-            labels: Some(labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
+            labels: Some(
+                labels
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+            ),
             ..Default::default()
         };
-        match self.within(QUICK, self.docker.create_network(request)).await {
+        match self
+            .within(QUICK, self.docker.create_network(request))
+            .await
+        {
             // Before API 1.44 an engine makes a second network of the same name.
             Ok(made) if self.api < (1, 44) => self.only_one(name, &made.id, labels).await,
             Ok(_) => Ok(()),
-            Err(Fault::Answered { status: 409, .. }) => self.network_is_ours(name, None, labels).await.map(drop),
+            Err(Fault::Answered { status: 409, .. }) => {
+                self.network_is_ours(name, None, labels).await.map(drop)
+            }
             Err(Fault::Answered { message, .. }) if is_addresses_exhausted(&message) => {
-                Err(EngineError::AddressesExhausted { network: name.to_owned() })
+                Err(EngineError::AddressesExhausted {
+                    network: name.to_owned(),
+                })
             }
             Err(fault) => Err(self.changing(&action, fault)),
         }
@@ -205,18 +327,37 @@ impl DockerEngine {
     }
 
     /// The oldest network of that name, which must be this project's.
-    async fn network_is_ours(&self, name: &str, made: Option<&str>, labels: &Labels) -> Result<Option<String>, EngineError> {
+    async fn network_is_ours(
+        &self,
+        name: &str,
+        made: Option<&str>,
+        labels: &Labels,
+    ) -> Result<Option<String>, EngineError> {
         let found = self.networks(HashMap::from([("name", vec![name])])).await;
         let found = found.map_err(|fault| self.reading("tell its networks", fault))?;
-        let same_name = found.into_iter().filter(|network| network.name.as_deref() == Some(name));
-        let Some(first) = same_name.min_by_key(|network| (network.created.clone(), network.id.clone())) else {
+        let same_name = found
+            .into_iter()
+            .filter(|network| network.name.as_deref() == Some(name));
+        let Some(first) =
+            same_name.min_by_key(|network| (network.created.clone(), network.id.clone()))
+        else {
             // Removed since: the next look sees what is there.
-            return made.map_or(Err(appeared(format!("create the network {name}"))), |_| Ok(None));
+            return made.map_or(Err(appeared(format!("create the network {name}"))), |_| {
+                Ok(None)
+            });
         };
-        let project = labels.get(LABELS.project).map(String::as_str).unwrap_or_default();
-        match ownership(project, &first.labels.unwrap_or_default(), || "a network without an owner's label".to_owned()) {
+        let project = labels
+            .get(LABELS.project)
+            .map(String::as_str)
+            .unwrap_or_default();
+        match ownership(project, &first.labels.unwrap_or_default(), || {
+            "a network without an owner's label".to_owned()
+        }) {
             Ownership::Ours => Ok(first.id),
-            Ownership::Foreign { owner } => Err(EngineError::NameTaken { name: name.to_owned(), owner }),
+            Ownership::Foreign { owner } => Err(EngineError::NameTaken {
+                name: name.to_owned(),
+                owner,
+            }),
         }
     }
 
@@ -226,10 +367,16 @@ impl DockerEngine {
             tries += 1;
             match self.within(QUICK, self.docker.remove_network(id)).await {
                 Err(fault) if fault.status() == Some(404) => return Ok(()),
-                Err(Fault::Answered { message, .. }) if message.contains("active endpoints") && tries < NETWORK_TRIES => {
+                Err(Fault::Answered { message, .. })
+                    if message.contains("active endpoints") && tries < NETWORK_TRIES =>
+                {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                ended => return ended.map_err(|fault| self.changing(&format!("remove the network {name}"), fault)),
+                ended => {
+                    return ended.map_err(|fault| {
+                        self.changing(&format!("remove the network {name}"), fault)
+                    });
+                }
             }
         }
     }
@@ -237,30 +384,54 @@ impl DockerEngine {
     async fn create_volume(&self, name: &str, labels: &Labels) -> Result<(), EngineError> {
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),
-            labels: Some(labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
+            labels: Some(
+                labels
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+            ),
             ..Default::default()
         };
         let made = self.within(QUICK, self.docker.create_volume(request)).await;
-        let made = made.map_err(|fault| self.changing(&format!("create the volume {name}"), fault))?;
+        let made =
+            made.map_err(|fault| self.changing(&format!("create the volume {name}"), fault))?;
         // The engine gives back a volume that was there, whoever made it.
-        let project = labels.get(LABELS.project).map(String::as_str).unwrap_or_default();
-        match ownership(project, &made.labels, || "a volume without an owner's label".to_owned()) {
+        let project = labels
+            .get(LABELS.project)
+            .map(String::as_str)
+            .unwrap_or_default();
+        match ownership(project, &made.labels, || {
+            "a volume without an owner's label".to_owned()
+        }) {
             Ownership::Ours => Ok(()),
-            Ownership::Foreign { owner } => Err(EngineError::NameTaken { name: name.to_owned(), owner }),
+            Ownership::Foreign { owner } => Err(EngineError::NameTaken {
+                name: name.to_owned(),
+                owner,
+            }),
         }
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        match self.within(SLOW, self.docker.remove_volume(name, None::<RemoveVolumeOptions>)).await {
+        match self
+            .within(
+                SLOW,
+                self.docker.remove_volume(name, None::<RemoveVolumeOptions>),
+            )
+            .await
+        {
             Err(fault) if fault.status() == Some(404) => Ok(()),
-            ended => ended.map_err(|fault| self.changing(&format!("remove the volume {name}"), fault)),
+            ended => {
+                ended.map_err(|fault| self.changing(&format!("remove the volume {name}"), fault))
+            }
         }
     }
 
     /// For a call on a container that may have been removed meanwhile.
     fn lost_or_gone(&self, container: &str, action: &str, fault: Fault) -> EngineError {
         match fault.status() {
-            Some(404) => EngineError::Gone { subject: container.to_owned() },
+            Some(404) => EngineError::Gone {
+                subject: container.to_owned(),
+            },
             _ => self.changing(action, fault),
         }
     }
@@ -271,7 +442,9 @@ fn is_about_image(message: &str) -> bool {
 }
 
 fn appeared(action: String) -> EngineError {
-    let message = "something else works on this stack at the same moment; run the same command again".to_owned();
+    let message =
+        "something else works on this stack at the same moment; run the same command again"
+            .to_owned();
     EngineError::Refused { action, message }
 }
 
@@ -280,7 +453,12 @@ pub(crate) fn image_missing(reference: &str, reason: String) -> EngineError {
     let hint = match (reference.starts_with("scalectl/"), reason.is_empty()) {
         (true, _) => "`scalectl images build` builds it".to_owned(),
         (false, true) => format!("`docker pull {reference}` fetches it; is the name right?"),
-        (false, false) => format!("{reason}; is the name right, and may you read it (`docker login`)?"),
+        (false, false) => {
+            format!("{reason}; is the name right, and may you read it (`docker login`)?")
+        }
     };
-    EngineError::ImageMissing { reference: reference.to_owned(), hint }
+    EngineError::ImageMissing {
+        reference: reference.to_owned(),
+        hint,
+    }
 }

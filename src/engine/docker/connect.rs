@@ -45,9 +45,14 @@ impl DockerEngine {
         let (found, clock) = ping
             .unwrap_or_else(|_| Err(Fault::late(PING_LIMIT)))
             .map_err(|fault| fault.into_error(wire.place(), "tell its version", Effect::Reads))?;
-        let newest = (API_DEFAULT_VERSION.major_version as u32, API_DEFAULT_VERSION.minor_version as u32);
+        let newest = (
+            API_DEFAULT_VERSION.major_version as u32,
+            API_DEFAULT_VERSION.minor_version as u32,
+        );
         if found < OLDEST {
-            return Err(EngineError::TooOld { found: format!("{}.{}", found.0, found.1) });
+            return Err(EngineError::TooOld {
+                found: format!("{}.{}", found.0, found.1),
+            });
         }
         let api = found.min(newest);
         wire.speak(api);
@@ -55,19 +60,33 @@ impl DockerEngine {
             action: "be connected to".to_owned(),
             message: error.to_string(),
         })?;
-        let events = Arc::new(Events::new(Arc::clone(&wire), clock));
-        Ok(Self { docker, wire, api, events, progress: None })
+        let events = Arc::new(Events::new(Arc::clone(&wire)));
+        let clock_ahead = clock.cast_signed() - own_seconds().cast_signed();
+        Ok(Self {
+            docker,
+            wire,
+            api,
+            events,
+            clock_ahead,
+            folder: settings.folder.clone(),
+            progress: None,
+        })
     }
 }
 
 fn client(wire: &Arc<Wire>, (major, minor): (u32, u32)) -> Result<Docker, bollard::errors::Error> {
-    let version = ClientVersion { major_version: major as usize, minor_version: minor as usize };
+    let version = ClientVersion {
+        major_version: major as usize,
+        minor_version: minor as usize,
+    };
     let wire = Arc::clone(wire);
     let send = move |request: BollardRequest| {
         let wire = Arc::clone(&wire);
         async move {
             let answer = wire.send(request).await;
-            answer.map_err(|error| bollard::errors::Error::IOError { err: io::Error::other(error) })
+            answer.map_err(|error| bollard::errors::Error::IOError {
+                err: io::Error::other(error),
+            })
         }
     };
     Docker::connect_with_custom_transport(send, Some("http://docker"), NO_LIMIT, &version)
@@ -75,16 +94,27 @@ fn client(wire: &Arc<Wire>, (major, minor): (u32, u32)) -> Result<Docker, bollar
 
 /// The engine's newest API version, and its clock's seconds.
 async fn ping(wire: &Arc<Wire>) -> Result<((u32, u32), u64), Fault> {
-    let request = Request::get("/_ping").body(empty()).map_err(|error| Fault::Lost(Box::new(error)))?;
+    let request = Request::get("/_ping")
+        .body(empty())
+        .map_err(|error| Fault::Lost(Box::new(error)))?;
     let answer = wire.send(request).await?;
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        answer
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let version = header("Api-Version").and_then(parse_version);
-    let clock = header("Date").and_then(http_seconds).unwrap_or_else(own_seconds);
+    let clock = header("Date")
+        .and_then(http_seconds)
+        .unwrap_or_else(own_seconds);
     let status = answer.status().as_u16();
-    version.map(|version| (version, clock)).ok_or_else(|| Fault::Answered {
-        status,
-        message: format!("what answers there is no Docker engine (status {status})"),
-    })
+    version
+        .map(|version| (version, clock))
+        .ok_or_else(|| Fault::Answered {
+            status,
+            message: format!("what answers there is no Docker engine (status {status})"),
+        })
 }
 
 pub(crate) fn empty() -> Body {
@@ -101,6 +131,8 @@ fn http_seconds(text: &str) -> Option<u64> {
     Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
 }
 
-fn own_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+pub(crate) fn own_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

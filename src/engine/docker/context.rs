@@ -41,9 +41,16 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Unix(PathBuf),
-    Tcp { host: String, port: u16, tls: Option<TlsFiles> },
+    Tcp {
+        host: String,
+        port: u16,
+        tls: Option<TlsFiles>,
+    },
     /// The arguments that `ssh` takes to get to the engine's machine.
-    Ssh { target: Vec<String>, shown: String },
+    Ssh {
+        target: Vec<String>,
+        shown: String,
+    },
 }
 
 /// Files of a TLS connection; each may be missing.
@@ -81,12 +88,19 @@ impl Settings {
     /// The engine that these settings choose.
     pub(crate) fn place(&self) -> Result<Place, EngineError> {
         if let Some(host) = &self.host {
-            let kind = parse(host, self.tls_files()).map_err(|problem| bad("DOCKER_HOST", &problem))?;
-            return Ok(Place { kind, origin: Origin::Variable });
+            let kind =
+                parse(host, self.tls_files()).map_err(|problem| bad("DOCKER_HOST", &problem))?;
+            return Ok(Place {
+                kind,
+                origin: Origin::Variable,
+            });
         }
         match self.context_name() {
             Some(name) if name != DEFAULT_CONTEXT => self.context_place(&name),
-            _ => Ok(Place { kind: Kind::Unix(DEFAULT_SOCKET.into()), origin: Origin::Default }),
+            _ => Ok(Place {
+                kind: Kind::Unix(DEFAULT_SOCKET.into()),
+                origin: Origin::Default,
+            }),
         }
     }
 
@@ -103,9 +117,14 @@ impl Settings {
         }
         let current = || {
             let text = std::fs::read(self.folder.as_ref()?.join("config.json")).ok()?;
-            serde_json::from_slice::<Config>(&text).ok()?.current_context
+            serde_json::from_slice::<Config>(&text)
+                .ok()?
+                .current_context
         };
-        self.context.clone().or_else(current).filter(|name| !name.is_empty())
+        self.context
+            .clone()
+            .or_else(current)
+            .filter(|name| !name.is_empty())
     }
 
     fn context_place(&self, name: &str) -> Result<Place, EngineError> {
@@ -113,12 +132,24 @@ impl Settings {
         let missing = || bad(&who, "it does not exist (`docker context ls` lists them)");
         let folder = self.folder.as_ref().ok_or_else(missing)?.join("contexts");
         let id = hex(&Sha256::digest(name.as_bytes()));
-        let text = std::fs::read(folder.join("meta").join(&id).join("meta.json")).map_err(|_| missing())?;
-        let meta: ContextMeta = serde_json::from_slice(&text).map_err(|error| bad(&who, &error.to_string()))?;
-        let docker = meta.endpoints.docker.ok_or_else(|| bad(&who, "it names no Docker engine"))?;
-        let tls = TlsFiles::within(Some(&folder.join("tls").join(&id).join("docker")), !docker.skip_tls_verify);
-        let kind = parse(&docker.host, tls.any().then_some(tls)).map_err(|problem| bad(&who, &problem))?;
-        Ok(Place { kind, origin: Origin::Context(name.to_owned()) })
+        let text = std::fs::read(folder.join("meta").join(&id).join("meta.json"))
+            .map_err(|_| missing())?;
+        let meta: ContextMeta =
+            serde_json::from_slice(&text).map_err(|error| bad(&who, &error.to_string()))?;
+        let docker = meta
+            .endpoints
+            .docker
+            .ok_or_else(|| bad(&who, "it names no Docker engine"))?;
+        let tls = TlsFiles::within(
+            Some(&folder.join("tls").join(&id).join("docker")),
+            !docker.skip_tls_verify,
+        );
+        let kind =
+            parse(&docker.host, tls.any().then_some(tls)).map_err(|problem| bad(&who, &problem))?;
+        Ok(Place {
+            kind,
+            origin: Origin::Context(name.to_owned()),
+        })
     }
 }
 
@@ -143,8 +174,17 @@ struct Endpoint {
 
 impl TlsFiles {
     fn within(folder: Option<&Path>, verify: bool) -> Self {
-        let file = |name: &str| folder.map(|folder| folder.join(name)).filter(|path| path.exists());
-        Self { authority: file("ca.pem"), certificate: file("cert.pem"), key: file("key.pem"), verify }
+        let file = |name: &str| {
+            folder
+                .map(|folder| folder.join(name))
+                .filter(|path| path.exists())
+        };
+        Self {
+            authority: file("ca.pem"),
+            certificate: file("cert.pem"),
+            key: file("key.pem"),
+            verify,
+        }
     }
 
     fn any(&self) -> bool {
@@ -171,9 +211,14 @@ fn parse(host: &str, tls: Option<TlsFiles>) -> Result<Kind, String> {
         "unix" if rest.is_empty() => Ok(Kind::Unix(DEFAULT_SOCKET.into())),
         "unix" => Ok(Kind::Unix(rest.into())),
         "tcp" | "http" => tcp(rest, tls),
-        "https" => tcp(rest, Some(tls.unwrap_or_else(|| TlsFiles::within(None, true)))),
+        "https" => tcp(
+            rest,
+            Some(tls.unwrap_or_else(|| TlsFiles::within(None, true))),
+        ),
         "ssh" => ssh(rest),
-        other => Err(format!("`{other}://` is not spoken here: use unix://, tcp:// or ssh://")),
+        other => Err(format!(
+            "`{other}://` is not spoken here: use unix://, tcp:// or ssh://"
+        )),
     }
 }
 
@@ -185,7 +230,9 @@ fn tcp(rest: &str, tls: Option<TlsFiles>) -> Result<Kind, String> {
 
 fn ssh(rest: &str) -> Result<Kind, String> {
     let rest = rest.trim_end_matches('/');
-    let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+    let (user, place) = rest
+        .rsplit_once('@')
+        .map_or((None, rest), |(user, place)| (Some(user), place));
     if user.is_some_and(|user| user.contains(':')) {
         return Err("a password in an ssh:// address is refused: use a key".to_owned());
     }
@@ -202,22 +249,37 @@ fn ssh(rest: &str) -> Result<Kind, String> {
         target.extend(["-p".to_owned(), port.to_string()]);
     }
     target.extend(["--".to_owned(), host]);
-    Ok(Kind::Ssh { target, shown: format!("ssh://{rest}") })
+    Ok(Kind::Ssh {
+        target,
+        shown: format!("ssh://{rest}"),
+    })
 }
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn host_and_port(text: &str, default: u16) -> Result<(String, u16), String> {
     let wrong = || format!("`{text}` is not host:port");
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':').or((!rest.is_empty()).then_some("x"))),
-        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        Some((host, rest)) => (
+            host,
+            rest.strip_prefix(':').or((!rest.is_empty()).then_some("x")),
+        ),
+        None => text
+            .split_once(':')
+            .map_or((text, None), |(host, port)| (host, Some(port))),
     };
     let port = port.map_or(Ok(default), |port| port.parse().map_err(|_| wrong()))?;
-    if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
+    if host.is_empty() {
+        Err(wrong())
+    } else {
+        Ok((host.to_owned(), port))
+    }
 }
 
 fn bad(origin: &str, problem: &str) -> EngineError {
-    EngineError::Address { origin: origin.to_owned(), problem: problem.to_owned() }
+    EngineError::Address {
+        origin: origin.to_owned(),
+        problem: problem.to_owned(),
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

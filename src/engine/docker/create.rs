@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
-    MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
+    MountType, MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use scalectl_documents::{ByteSize, Healthcheck, Logging, PublishedPort, Restart, Service, Span};
 use scalectl_plan::{ContainerSpec, NetworkPlace};
@@ -21,7 +22,10 @@ const RICHER: (u32, u32) = (1, 44);
 /// The create call's body for an engine that speaks `api`.
 pub(crate) fn body(spec: &ContainerSpec, api: (u32, u32)) -> ContainerCreateBody {
     let service = &spec.service;
-    let environment = service.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    let environment = service
+        .environment
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
     ContainerCreateBody {
         image: Some(service.image.clone()),
         entrypoint: service.entrypoint.clone(),
@@ -31,11 +35,19 @@ pub(crate) fn body(spec: &ContainerSpec, api: (u32, u32)) -> ContainerCreateBody
         env: Some(environment.collect()),
         labels: Some(map(&spec.labels)),
         healthcheck: service.healthcheck.as_ref().map(|check| health(check, api)),
-        exposed_ports: Some(service.ports.iter().map(port_key).collect()).filter(|ports: &Vec<_>| !ports.is_empty()),
+        exposed_ports: Some(service.ports.iter().map(port_key).collect())
+            .filter(|ports: &Vec<_>| !ports.is_empty()),
         stop_signal: service.stop_signal.clone(),
-        stop_timeout: service.stop_grace_period.map(|grace| whole_seconds(grace.0)),
+        stop_timeout: service
+            .stop_grace_period
+            .map(|grace| whole_seconds(grace.0)),
         networking_config: (!spec.networks.is_empty()).then(|| NetworkingConfig {
-            endpoints_config: Some(spec.networks.iter().map(|place| (place.network.clone(), endpoint(place))).collect()),
+            endpoints_config: Some(
+                spec.networks
+                    .iter()
+                    .map(|place| (place.network.clone(), endpoint(place)))
+                    .collect(),
+            ),
         }),
         host_config: Some(host(spec, service)),
         ..Default::default()
@@ -44,7 +56,10 @@ pub(crate) fn body(spec: &ContainerSpec, api: (u32, u32)) -> ContainerCreateBody
 
 /// A container's place in one network.
 pub(crate) fn endpoint(place: &NetworkPlace) -> EndpointSettings {
-    EndpointSettings { aliases: Some(place.aliases.clone()), ..Default::default() }
+    EndpointSettings {
+        aliases: Some(place.aliases.clone()),
+        ..Default::default()
+    }
 }
 
 /// The engine takes whole seconds; a grace period is never cut short.
@@ -58,8 +73,12 @@ fn host(spec: &ContainerSpec, service: &Service) -> HostConfig {
         network_mode: Some(network_mode(spec)),
         port_bindings: (!service.ports.is_empty()).then(|| bindings(&service.ports)),
         mounts: Some(mounts(spec)),
-        tmpfs: (!service.tmpfs.is_empty()).then(|| service.tmpfs.iter().map(|line| tmpfs(line)).collect()),
-        restart_policy: Some(RestartPolicy { name: Some(restart(service.restart)), maximum_retry_count: None }),
+        tmpfs: (!service.tmpfs.is_empty())
+            .then(|| service.tmpfs.iter().map(|line| tmpfs(line)).collect()),
+        restart_policy: Some(RestartPolicy {
+            name: Some(restart(service.restart)),
+            maximum_retry_count: None,
+        }),
         log_config: service.logging.as_ref().map(logging),
         init: service.init.then_some(true),
         readonly_rootfs: service.read_only.then_some(true),
@@ -99,16 +118,18 @@ fn mounts(spec: &ContainerSpec) -> Vec<Mount> {
             // What is mounted read-only was written by another container: the
             // image's own content must not fill it. A writable one keeps the
             // engine's way (content and owner of the image's folder), as Compose.
-            volume_options: mount
-                .read_only
-                .then(|| MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
+            volume_options: mount.read_only.then(|| MountVolumeOptions {
+                no_copy: Some(true),
+                ..Default::default()
+            }),
             ..Default::default()
         })
         .collect()
 }
 
 fn health(check: &Healthcheck, api: (u32, u32)) -> HealthConfig {
-    let nanos = |span: Option<Span>| span.map(|span| i64::try_from(span.0.as_nanos()).unwrap_or(i64::MAX));
+    let nanos =
+        |span: Option<Span>| span.map(|span| i64::try_from(span.0.as_nanos()).unwrap_or(i64::MAX));
     HealthConfig {
         test: Some(check.test.clone()),
         interval: nanos(check.interval),
@@ -126,8 +147,14 @@ fn port_key(port: &PublishedPort) -> String {
 fn bindings(ports: &[PublishedPort]) -> PortMap {
     let mut all = PortMap::new();
     for port in ports {
-        let binding = PortBinding { host_ip: port.host_ip.clone(), host_port: Some(port.published.clone()) };
-        all.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
+        let binding = PortBinding {
+            host_ip: port.host_ip.clone(),
+            host_port: Some(port.published.clone()),
+        };
+        all.entry(port_key(port))
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
     }
     all
 }
@@ -139,7 +166,10 @@ fn tmpfs(line: &str) -> (String, String) {
 }
 
 fn logging(logging: &Logging) -> HostConfigLogConfig {
-    HostConfigLogConfig { typ: Some(logging.driver.clone()), config: Some(map(&logging.options)) }
+    HostConfigLogConfig {
+        typ: Some(logging.driver.clone()),
+        config: Some(map(&logging.options)),
+    }
 }
 
 fn restart(restart: Restart) -> RestartPolicyNameEnum {
@@ -160,7 +190,10 @@ fn list(items: &[String]) -> Option<Vec<String>> {
 }
 
 fn map(pairs: &BTreeMap<String, String>) -> HashMap<String, String> {
-    pairs.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]

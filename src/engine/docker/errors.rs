@@ -36,11 +36,18 @@ impl From<bollard::errors::Error> for Fault {
     fn from(error: bollard::errors::Error) -> Self {
         use bollard::errors::Error as Bollard;
         match error {
-            Bollard::DockerResponseServerError { status_code, message } => {
-                Self::Answered { status: status_code, message: message.trim().to_owned() }
-            }
+            Bollard::DockerResponseServerError {
+                status_code,
+                message,
+            } => Self::Answered {
+                status: status_code,
+                message: message.trim().to_owned(),
+            },
             // Sent in the middle of a stream that began well (pull, build).
-            Bollard::DockerStreamError { error } => Self::Answered { status: 500, message: error.trim().to_owned() },
+            Bollard::DockerStreamError { error } => Self::Answered {
+                status: 500,
+                message: error.trim().to_owned(),
+            },
             Bollard::IOError { err } => match err.downcast::<WireError>() {
                 Ok(error) => error.into(),
                 Err(error) => Self::Lost(Box::new(error)),
@@ -94,9 +101,15 @@ impl Fault {
 /// No connection: why, and what to do about it.
 fn unreachable(place: &Place, error: io::Error) -> EngineError {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        return EngineError::NoPermission { address: place.shown() };
+        return EngineError::NoPermission {
+            address: place.shown(),
+        };
     }
-    EngineError::Unreachable { address: place.shown(), hint: hint(place, &error), source: Some(Box::new(error)) }
+    EngineError::Unreachable {
+        address: place.shown(),
+        hint: hint(place, &error),
+        source: Some(Box::new(error)),
+    }
 }
 
 fn hint(place: &Place, error: &io::Error) -> String {
@@ -119,9 +132,15 @@ fn hint(place: &Place, error: &io::Error) -> String {
 }
 
 fn is_installed() -> bool {
-    ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/snap/bin"]
-        .iter()
-        .any(|folder| Path::new(folder).join("dockerd").exists())
+    [
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/local/bin",
+        "/usr/local/sbin",
+        "/snap/bin",
+    ]
+    .iter()
+    .any(|folder| Path::new(folder).join("dockerd").exists())
 }
 
 pub(crate) fn is_disk_full(message: &str) -> bool {
@@ -130,7 +149,8 @@ pub(crate) fn is_disk_full(message: &str) -> bool {
 
 /// Docker 20.10 to 23 name address pools, later ones subnets.
 pub(crate) fn is_addresses_exhausted(message: &str) -> bool {
-    message.contains("non-overlapping IPv4 address pool") || message.contains("predefined address pools have been fully subnetted")
+    message.contains("non-overlapping IPv4 address pool")
+        || message.contains("predefined address pools have been fully subnetted")
 }
 
 /// The address and port that a start failed on, from any of the engine's texts:
@@ -142,12 +162,22 @@ pub(crate) fn taken_port(message: &str) -> Option<(String, u16)> {
     if !taken.iter().any(|text| message.contains(text)) {
         return None;
     }
-    message.split_whitespace().find_map(|word| {
-        let word = word.trim_end_matches([':', ',', '.']);
-        let word = word.strip_suffix("/tcp").or_else(|| word.strip_suffix("/udp")).unwrap_or(word);
-        let address: SocketAddr = word.parse().ok()?;
-        Some((address.ip().to_string(), address.port()))
-    })
+    message.split_whitespace().find_map(leading_address)
+}
+
+/// `0.0.0.0:80`, `[::1]:80/tcp:` or `0.0.0.0:80:172.18.0.2:80/tcp:` (Docker 25).
+fn leading_address(word: &str) -> Option<(String, u16)> {
+    let after_ip = if word.starts_with('[') {
+        word.find("]:")? + 1
+    } else {
+        word.find(':')?
+    };
+    let digits = word[after_ip + 1..]
+        .bytes()
+        .take_while(u8::is_ascii_digit)
+        .count();
+    let address: SocketAddr = word[..=after_ip + digits].parse().ok()?;
+    Some((address.ip().to_string(), address.port()))
 }
 
 #[cfg(test)]

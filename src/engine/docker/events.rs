@@ -3,29 +3,26 @@
 //! Keeps the last known state of every container that this process started, and
 //! wakes who waits. It must never be the only witness: after every break of the
 //! stream (`generation` counts them) a waiter looks for itself.
-//! Next: `wait.rs` (what a waiter makes of it).
+//! Next: `wait.rs` (what a waiter makes of it), `stream.rs` (how it is read).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::models::EventMessage;
-use http_body_util::BodyExt;
-use hyper::Request;
-use hyper::body::Incoming;
 use tokio::sync::{Mutex as Turn, Notify};
 
-use crate::connect::empty;
 use crate::errors::Fault;
+use crate::stream::EventStream;
 use crate::transport::Wire;
 
 /// How long an engine that went away may take to come back.
 const COMING_BACK: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(250);
-const OPEN_LIMIT: u64 = 20;
 /// `health_status` stands for all of its forms. Events of the health checks'
 /// own commands are left out: they are the most, and tell nothing.
-const WANTED: &str = r#"{"type":["container"],"event":["start","die","destroy","health_status","oom"]}"#;
+const WANTED: &str =
+    r#"{"type":["container"],"event":["start","die","destroy","health_status","oom"]}"#;
 
 /// What happened to a container since this process started or first saw it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,16 +52,21 @@ struct Inner {
     /// Counts the streams that were opened.
     generation: u64,
     is_open: bool,
-    /// The engine's time of the last event, or of its first answer.
-    since: String,
 }
 
 impl Events {
-    /// `clock` is the engine's own time, in seconds: the first stream starts
-    /// there, because an engine answers before it has subscribed.
-    pub fn new(wire: Arc<Wire>, clock: u64) -> Self {
-        let inner = Inner { tracks: HashMap::new(), generation: 0, is_open: false, since: clock.to_string() };
-        Self { wire, inner: Mutex::new(inner), opening: Turn::new(()), changed: Notify::new() }
+    pub fn new(wire: Arc<Wire>) -> Self {
+        let inner = Inner {
+            tracks: HashMap::new(),
+            generation: 0,
+            is_open: false,
+        };
+        Self {
+            wire,
+            inner: Mutex::new(inner),
+            opening: Turn::new(()),
+            changed: Notify::new(),
+        }
     }
 
     /// Opens the stream unless it is open, and says which one it is. Waits a
@@ -73,33 +75,25 @@ impl Events {
         let _turn = self.opening.lock().await;
         let give_up = tokio::time::Instant::now() + COMING_BACK;
         loop {
-            {
+            let (is_open, generation) = {
                 let inner = self.inner();
-                if inner.is_open {
-                    return Ok(inner.generation);
-                }
-                // Before the first stream there is nothing to come back.
-                if inner.generation == 0 {
-                    drop(inner);
-                    return self.open().await;
-                }
+                (inner.is_open, inner.generation)
+            };
+            if is_open {
+                return Ok(generation);
             }
             match self.open().await {
-                Err(_) if tokio::time::Instant::now() < give_up => tokio::time::sleep(RETRY).await,
+                // Before the first stream there is nothing that could come back.
+                Err(_) if generation > 0 && tokio::time::Instant::now() < give_up => {
+                    tokio::time::sleep(RETRY).await
+                }
                 ended => return ended,
             }
         }
     }
 
     async fn open(self: &Arc<Self>) -> Result<u64, Fault> {
-        let path = format!("/events?since={}&filters={}", self.inner().since, percent(WANTED));
-        let request = Request::get(path).body(empty()).map_err(|error| Fault::Lost(Box::new(error)))?;
-        let answer = tokio::time::timeout(Duration::from_secs(OPEN_LIMIT), self.wire.send(request)).await;
-        let answer = answer.map_err(|_| Fault::late(OPEN_LIMIT))??;
-        if !answer.status().is_success() {
-            let message = "no events are told".to_owned();
-            return Err(Fault::Answered { status: answer.status().as_u16(), message });
-        }
+        let mut stream = EventStream::open(&self.wire, WANTED).await?;
         let generation = {
             let mut inner = self.inner();
             inner.generation += 1;
@@ -108,14 +102,11 @@ impl Events {
         };
         let events = Arc::downgrade(self);
         tokio::spawn(async move {
-            let mut body = answer.into_body();
-            let mut rest = Vec::new();
-            while let Some(chunk) = next_chunk(&mut body).await {
-                let Some(events) = events.upgrade() else { return };
-                rest.extend_from_slice(&chunk);
-                for line in take_lines(&mut rest) {
-                    events.take_in(&line);
-                }
+            while let Some(told) = stream.next().await {
+                let Some(events) = events.upgrade() else {
+                    return;
+                };
+                told.into_iter().for_each(|event| events.take_in(event));
                 events.changed.notify_waiters();
             }
             if let Some(events) = events.upgrade() {
@@ -128,13 +119,20 @@ impl Events {
 
     /// `container` is about to be started; what it did before does not count.
     pub fn expect_start(&self, container: &str, generation: u64) {
-        let track = Track { generation, is_strict: true, ..Track::default() };
+        let track = Track {
+            generation,
+            is_strict: true,
+            ..Track::default()
+        };
         self.inner().tracks.insert(container.to_owned(), track);
     }
 
     /// `container` is about to be looked at; what is told meanwhile is kept.
     pub fn watch(&self, container: &str, generation: u64) {
-        let track = Track { generation, ..Track::default() };
+        let track = Track {
+            generation,
+            ..Track::default()
+        };
         self.inner().tracks.insert(container.to_owned(), track);
     }
 
@@ -169,19 +167,18 @@ impl Events {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_in(&self, line: &[u8]) {
-        // A line of a form that is new is passed over; waiters look now and
-        // then for themselves.
-        let Ok(event) = serde_json::from_slice::<EventMessage>(line) else { return };
-        let mut inner = self.inner();
-        if let Some(nanos) = event.time_nano {
-            inner.since = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
-        }
+    fn take_in(&self, event: EventMessage) {
         let Some(actor) = event.actor else { return };
-        let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
+        let (id, attributes) = (
+            actor.id.unwrap_or_default(),
+            actor.attributes.unwrap_or_default(),
+        );
         let name = attributes.get("name").cloned().unwrap_or_default();
         let action = event.action.unwrap_or_default();
-        let code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+        let code = attributes
+            .get("exitCode")
+            .and_then(|code| code.parse().ok());
+        let mut inner = self.inner();
         for key in [&name, &id] {
             if let Some(track) = inner.tracks.get_mut(key) {
                 track.advance(&id, &action, code);
@@ -196,7 +193,12 @@ impl Track {
             if self.is_strict && action != "start" {
                 return;
             }
-            *self = Self { id: Some(id.to_owned()), is_strict: self.is_strict, generation: self.generation, ..Self::default() };
+            *self = Self {
+                id: Some(id.to_owned()),
+                is_strict: self.is_strict,
+                generation: self.generation,
+                ..Self::default()
+            };
         }
         match action {
             "start" => (self.healthy, self.ended) = (false, None),
@@ -210,39 +212,14 @@ impl Track {
 
     fn settle(&mut self, id: &str) {
         if self.id.as_deref() != Some(id) {
-            *self = Self { id: Some(id.to_owned()), generation: self.generation, ..Self::default() };
+            *self = Self {
+                id: Some(id.to_owned()),
+                generation: self.generation,
+                ..Self::default()
+            };
         }
         self.is_strict = true;
     }
-}
-
-async fn next_chunk(body: &mut Incoming) -> Option<bytes::Bytes> {
-    loop {
-        match body.frame().await?.ok()?.into_data() {
-            Ok(data) => return Some(data),
-            Err(_trailers) => continue,
-        }
-    }
-}
-
-/// The whole lines of `rest`; what is left of a line stays in it.
-fn take_lines(rest: &mut Vec<u8>) -> Vec<Vec<u8>> {
-    let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
-    let tail = rest.split_off(end + 1);
-    let whole = std::mem::replace(rest, tail);
-    whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
-}
-
-/// Everything but letters, digits and a few marks as `%XX`.
-fn percent(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

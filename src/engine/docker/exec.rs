@@ -28,7 +28,12 @@ pub struct Collected {
 
 impl DockerEngine {
     /// Runs a command until it ends; any exit code but 0 is an error.
-    pub(crate) async fn exec(&self, container: &str, command: &[String], deadline: Span) -> Result<(), EngineError> {
+    pub(crate) async fn exec(
+        &self,
+        container: &str,
+        command: &[String],
+        deadline: Span,
+    ) -> Result<(), EngineError> {
         let run = self.collect(container, command, OUTPUT_BYTES);
         let Ok(ended) = tokio::time::timeout(deadline.0, run).await else {
             return Err(EngineError::Deadline {
@@ -57,7 +62,12 @@ impl DockerEngine {
     /// # Errors
     /// The container does not run, the program does not exist, or the engine
     /// does not answer.
-    pub async fn collect(&self, container: &str, command: &[String], limit: usize) -> Result<Collected, EngineError> {
+    pub async fn collect(
+        &self,
+        container: &str,
+        command: &[String],
+        limit: usize,
+    ) -> Result<Collected, EngineError> {
         let action = format!("run `{}` in {container}", command.join(" "));
         let options = CreateExecOptions {
             attach_stdout: Some(true),
@@ -65,15 +75,31 @@ impl DockerEngine {
             cmd: Some(command.to_vec()),
             ..Default::default()
         };
-        let created = self.within(LIMIT, self.docker.create_exec(container, options)).await;
-        let id = created.map_err(|fault| self.not_run(container, &action, fault))?.id;
-        let started = self.within(LIMIT, self.docker.start_exec(&id, None::<StartExecOptions>)).await;
-        let mut collected = Collected { code: -1, stdout: Vec::new(), stderr: Vec::new() };
-        if let StartExecResults::Attached { mut output, .. } = started.map_err(|fault| self.not_run(container, &action, fault))? {
+        let created = self
+            .within(LIMIT, self.docker.create_exec(container, options))
+            .await;
+        let id = created
+            .map_err(|fault| self.not_run(container, &action, fault))?
+            .id;
+        let started = self
+            .within(LIMIT, self.docker.start_exec(&id, None::<StartExecOptions>))
+            .await;
+        let mut collected = Collected {
+            code: -1,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        if let StartExecResults::Attached { mut output, .. } =
+            started.map_err(|fault| self.not_run(container, &action, fault))?
+        {
             use bollard::container::LogOutput;
             while let Some(part) = output.next().await {
                 let part = part.map_err(|error| self.changing(&action, error.into()))?;
-                let into = if matches!(part, LogOutput::StdErr { .. }) { &mut collected.stderr } else { &mut collected.stdout };
+                let into = if matches!(part, LogOutput::StdErr { .. }) {
+                    &mut collected.stderr
+                } else {
+                    &mut collected.stdout
+                };
                 let room = limit.saturating_sub(into.len());
                 into.extend(part.into_bytes().into_iter().take(room));
             }
@@ -98,9 +124,11 @@ impl DockerEngine {
         Err(self.changing(action, Fault::late(4)))
     }
 
-    fn not_run(&self, container: &str, action: &str, fault: Fault) -> EngineError {
+    pub(crate) fn not_run(&self, container: &str, action: &str, fault: Fault) -> EngineError {
         match fault.status() {
-            Some(404) => EngineError::Gone { subject: container.to_owned() },
+            Some(404) => EngineError::Gone {
+                subject: container.to_owned(),
+            },
             _ => self.changing(action, fault),
         }
     }

@@ -7,17 +7,27 @@
 //! (one call), `wait.rs` and `events.rs` (until a container is well or ends).
 
 mod apply;
+mod changes;
 mod connect;
 mod context;
 mod create;
 mod errors;
 mod events;
 mod exec;
+mod facts;
 mod files;
+mod image_build;
+mod images;
+mod lock;
 mod logs;
 mod observe;
+mod owner;
 mod pull;
+mod registry;
+mod session;
 mod status;
+mod stream;
+mod time;
 mod tls;
 mod transport;
 mod wait;
@@ -27,10 +37,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use http_body_util::BodyExt;
 use scalectl_engine::{Engine, EngineError, Scope};
 use scalectl_plan::{Call, Observed};
 
+pub use changes::Change;
 pub use context::Settings;
+pub use exec::Collected;
+pub use facts::{ContainerUse, DiskUse, EngineReport};
+pub use image_build::{BuildProgress, BuildRequest};
+pub use images::{ImageConfig, ImageEntry};
+pub use lock::{LockError, LockGuard, lock_name};
+pub use logs::{LogLine, LogRequest, LogSource};
+pub use owner::LockOwner;
+pub use session::{ExecId, ExecRequest, ExecSession};
+
 use errors::{Effect, Fault};
 
 /// Told while an image is fetched: the image, and how far it is.
@@ -54,6 +75,10 @@ pub struct DockerEngine {
     /// The negotiated API version.
     api: (u32, u32),
     events: Arc<events::Events>,
+    /// Seconds by which the engine's clock is before this machine's.
+    clock_ahead: i64,
+    /// The docker command's folder: who one is to registries.
+    folder: Option<std::path::PathBuf>,
     progress: Option<OnProgress>,
 }
 
@@ -66,6 +91,17 @@ impl DockerEngine {
     /// The negotiated API version, major and minor.
     pub fn api(&self) -> (u32, u32) {
         self.api
+    }
+
+    /// Seconds by which the engine's clock is ahead of this machine's; as exact
+    /// as the second that the engine tells.
+    pub fn clock_ahead_seconds(&self) -> i64 {
+        self.clock_ahead
+    }
+
+    /// The engine's time now, in seconds since 1970.
+    fn engine_seconds(&self) -> u64 {
+        connect::own_seconds().saturating_add_signed(self.clock_ahead)
     }
 
     /// Tells `on_progress` how far images are while they are fetched.
@@ -85,6 +121,37 @@ impl DockerEngine {
             Ok(answer) => answer.map_err(Fault::from),
             Err(_) => Err(Fault::late(seconds)),
         }
+    }
+
+    /// One answer that bollard has no fitting type for.
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        seconds: u64,
+    ) -> Result<T, Fault> {
+        let read = async {
+            let request = hyper::Request::get(path)
+                .body(connect::empty())
+                .map_err(|error| Fault::Lost(Box::new(error)))?;
+            let answer = self.wire.send(request).await?;
+            let status = answer.status();
+            let body = answer
+                .into_body()
+                .collect()
+                .await
+                .map_err(|error| Fault::Lost(Box::new(error)))?
+                .to_bytes();
+            if !status.is_success() {
+                return Err(Fault::Answered {
+                    status: status.as_u16(),
+                    message: String::from_utf8_lossy(&body).into_owned(),
+                });
+            }
+            serde_json::from_slice(&body).map_err(|error| Fault::Lost(Box::new(error)))
+        };
+        tokio::time::timeout(Duration::from_secs(seconds), read)
+            .await
+            .unwrap_or_else(|_| Err(Fault::late(seconds)))
     }
 
     fn reading(&self, action: &str, fault: Fault) -> EngineError {

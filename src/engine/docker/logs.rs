@@ -1,22 +1,187 @@
-//! What containers wrote.
+//! What containers wrote, of one or of many at once.
 //!
+//! What is there already comes in the order of its times, over all containers;
+//! what is followed comes as it arrives, and a container that is started again
+//! or made anew is followed on. Bytes are passed as they are.
 //! Next: `wait.rs` (the last lines of a container that failed).
 
+use std::collections::HashMap;
+use std::pin::Pin;
 use std::time::Duration;
 
+use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
-use futures_util::StreamExt;
+use futures_util::stream::SelectAll;
+use futures_util::{Stream, StreamExt};
+use scalectl_engine::EngineError;
+use scalectl_plan::LABELS;
 
-use crate::DockerEngine;
+use crate::changes::Change;
 use crate::errors::Fault;
+use crate::observe::own_name;
+use crate::{DockerEngine, time};
 
 const TAIL_LIMIT: Duration = Duration::from_secs(10);
 
+/// Whose lines, and which of them.
+#[derive(Debug, Clone, Default)]
+pub struct LogRequest {
+    pub project: String,
+    /// Services; none are all.
+    pub services: Vec<String>,
+    /// Go on with what is written from now on.
+    pub follow: bool,
+    /// Seconds since 1970 by the engine's clock.
+    pub since: Option<u64>,
+    /// At most this many lines of each container.
+    pub tail: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogSource {
+    Stdout,
+    Stderr,
+}
+
+/// One line of one container, without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub container: String,
+    pub service: String,
+    pub source: LogSource,
+    /// Nanoseconds since 1970 by the engine's clock; 0 if it told none.
+    pub nanos: u64,
+    pub bytes: Vec<u8>,
+}
+
+type Lines<'a> = Pin<Box<dyn Stream<Item = Result<LogLine, EngineError>> + 'a>>;
+
 impl DockerEngine {
+    /// The lines that a request asks for.
+    ///
+    /// # Errors
+    /// The engine cannot be reached, or a container writes to a place that the
+    /// engine cannot read (its logging driver).
+    pub async fn logs(&self, request: LogRequest) -> Result<Lines<'_>, EngineError> {
+        // Before the list, so that no start between the two is missed.
+        let changes = match request.follow {
+            true => Some(self.changes(&request.project).await?),
+            false => None,
+        };
+        let found = self.log_sources(&request).await?;
+        let each = found
+            .into_iter()
+            .map(|(id, name, service)| self.lines_of(&id, name, service, &request, request.since));
+        match changes {
+            None => Ok(Box::pin(by_time(each.collect()))),
+            Some(changes) => Ok(Box::pin(self.followed(
+                each.collect(),
+                Box::pin(changes),
+                request,
+            ))),
+        }
+    }
+
+    /// Id, name and service of each container that is asked for.
+    async fn log_sources(
+        &self,
+        request: &LogRequest,
+    ) -> Result<Vec<(String, String, String)>, EngineError> {
+        let label = format!("{}={}", LABELS.project, request.project);
+        let found = self
+            .containers(HashMap::from([("label", vec![label.as_str()])]))
+            .await;
+        let found = found.map_err(|fault| self.reading("list the containers", fault))?;
+        let source = found.into_iter().filter_map(|summary| {
+            let name = own_name(&summary)?.to_owned();
+            let service = summary
+                .labels
+                .and_then(|mut labels| labels.remove(LABELS.service))
+                .unwrap_or_default();
+            request
+                .wants(&service)
+                .then_some((summary.id?, name, service))
+        });
+        let mut sources: Vec<_> = source.collect();
+        sources.sort_by(|a, b| a.1.cmp(&b.1));
+        Ok(sources)
+    }
+
+    fn lines_of(
+        &self,
+        id: &str,
+        name: String,
+        service: String,
+        request: &LogRequest,
+        since: Option<u64>,
+    ) -> Lines<'_> {
+        let tail = request
+            .tail
+            .map_or("all".to_owned(), |lines| lines.to_string());
+        let mut options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .timestamps(true)
+            .follow(request.follow)
+            .tail(&tail);
+        if let Some(since) = since {
+            options = options.since(i32::try_from(since).unwrap_or(i32::MAX));
+        }
+        let action = format!("tell what {name} wrote");
+        let parts = self.docker.logs(id, Some(options.build()));
+        Box::pin(parts.filter_map(move |part| {
+            let line = match part {
+                Ok(part) => Some(Ok(line(&name, &service, part))),
+                Err(error) => match Fault::from(error) {
+                    // Removed since the list was made.
+                    fault if fault.status() == Some(404) => None,
+                    fault => Some(Err(self.reading(&action, fault))),
+                },
+            };
+            std::future::ready(line)
+        }))
+    }
+
+    fn followed<'a>(
+        &'a self,
+        lines: Vec<Lines<'a>>,
+        changes: Pin<Box<dyn Stream<Item = Change> + 'a>>,
+        request: LogRequest,
+    ) -> impl Stream<Item = Result<LogLine, EngineError>> + 'a {
+        let lines: SelectAll<_> = lines.into_iter().collect();
+        futures_util::stream::unfold(
+            (lines, changes, request),
+            move |(mut lines, mut changes, request)| async move {
+                loop {
+                    tokio::select! {
+                        Some(line) = lines.next() => return Some((line, (lines, changes, request))),
+                        change = changes.next() => {
+                            let change = change?;
+                            if change.action == "start" && request.wants(&change.service) {
+                                // What it wrote in an earlier life has been told.
+                                let since = Some(self.engine_seconds());
+                                let anew = LogRequest { tail: None, ..request.clone() };
+                                lines.push(self.lines_of(&change.id, change.container, change.service, &anew, since));
+                            }
+                        }
+                    }
+                }
+            },
+        )
+    }
+
     /// The last `lines` lines that a container wrote, oldest first.
-    pub(crate) async fn last_lines(&self, container: &str, lines: usize) -> Result<Vec<String>, Fault> {
+    pub(crate) async fn last_lines(
+        &self,
+        container: &str,
+        lines: usize,
+    ) -> Result<Vec<String>, Fault> {
         let tail = lines.to_string();
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&tail).build();
+        let options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .tail(&tail)
+            .build();
         let read = async {
             let mut written = Vec::new();
             let mut parts = std::pin::pin!(self.docker.logs(container, Some(options)));
@@ -25,9 +190,125 @@ impl DockerEngine {
             }
             Ok::<_, bollard::errors::Error>(written)
         };
-        let written = tokio::time::timeout(TAIL_LIMIT, read).await.map_err(|_| Fault::late(TAIL_LIMIT.as_secs()))??;
+        let written = tokio::time::timeout(TAIL_LIMIT, read)
+            .await
+            .map_err(|_| Fault::late(TAIL_LIMIT.as_secs()))??;
         let text = String::from_utf8_lossy(&written);
-        let all: Vec<_> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+        let all: Vec<_> = text
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
         Ok(all[all.len().saturating_sub(lines)..].to_vec())
+    }
+}
+
+impl LogRequest {
+    fn wants(&self, service: &str) -> bool {
+        self.services.is_empty() || self.services.iter().any(|wanted| wanted == service)
+    }
+}
+
+/// Merges streams that are each in order into one that is.
+fn by_time(streams: Vec<Lines<'_>>) -> impl Stream<Item = Result<LogLine, EngineError>> {
+    let streams = streams
+        .into_iter()
+        .map(|stream| Box::pin(stream.peekable()))
+        .collect::<Vec<_>>();
+    futures_util::stream::unfold(streams, |mut streams| async move {
+        let mut first: Option<(u64, usize)> = None;
+        for (index, stream) in streams.iter_mut().enumerate() {
+            // An error is told at once.
+            let Some(head) = stream.as_mut().peek().await else {
+                continue;
+            };
+            let nanos = head.as_ref().map_or(0, |line| line.nanos);
+            if first.is_none_or(|(least, _)| nanos < least) {
+                first = Some((nanos, index));
+            }
+        }
+        let (_, index) = first?;
+        Some((streams[index].next().await?, streams))
+    })
+}
+
+/// The engine puts a line's time and a space before it.
+fn line(container: &str, service: &str, part: LogOutput) -> LogLine {
+    let source = if matches!(part, LogOutput::StdErr { .. }) {
+        LogSource::Stderr
+    } else {
+        LogSource::Stdout
+    };
+    let bytes = part.into_bytes();
+    let space = bytes
+        .iter()
+        .position(|byte| *byte == b' ')
+        .unwrap_or_default();
+    let told = std::str::from_utf8(&bytes[..space])
+        .ok()
+        .and_then(time::nanos);
+    let text = if told.is_some() {
+        &bytes[space + 1..]
+    } else {
+        &bytes[..]
+    };
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    LogLine {
+        container: container.to_owned(),
+        service: service.to_owned(),
+        source,
+        nanos: told.unwrap_or_default(),
+        bytes: text.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(container: &'static str, nanos: &[u64]) -> Lines<'static> {
+        let lines = nanos.iter().map(|&nanos| {
+            Ok(LogLine {
+                container: container.to_owned(),
+                service: String::new(),
+                source: LogSource::Stdout,
+                nanos,
+                bytes: Vec::new(),
+            })
+        });
+        Box::pin(futures_util::stream::iter(lines.collect::<Vec<_>>()))
+    }
+
+    #[tokio::test]
+    async fn lines_of_several_containers_come_in_the_order_of_their_times() {
+        let merged = by_time(vec![
+            lines("a", &[1, 4, 5]),
+            lines("b", &[2, 3]),
+            lines("c", &[]),
+        ]);
+        let order: Vec<_> = merged.map(|line| line.unwrap().nanos).collect().await;
+        assert_eq!(order, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_line_is_split_into_its_time_and_its_bytes() {
+        let part = |text: &'static str| LogOutput::StdErr {
+            message: text.into(),
+        };
+        let read = line(
+            "web",
+            "app",
+            part("1970-01-01T00:00:01.000000002Z a  b\r\n"),
+        );
+        assert_eq!(
+            (read.nanos, read.bytes.as_slice(), read.source),
+            (1_000_000_002, &b"a  b"[..], LogSource::Stderr)
+        );
+        let bare = line("web", "app", part("no time here\n"));
+        assert_eq!(
+            (bare.nanos, bare.bytes.as_slice()),
+            (0, &b"no time here"[..]),
+            "nothing of a line is lost"
+        );
     }
 }

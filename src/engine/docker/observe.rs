@@ -1,21 +1,24 @@
 //! Observing: four kinds of list calls at once become one `Observed`.
 //!
-//! No inspect per container: what the plan needs stands in the lists. Says whose
-//! each object is and leaves nothing out, for any object can hold a name or a
-//! port. Must never decide what follows from it. Next: `status.rs`, `plan/`.
+//! No inspect per container, but for those that share a network: what the plan
+//! needs stands in the lists. Says whose each object is and leaves nothing out,
+//! for any object can hold a name or a port. Must never decide what follows from it. Next: `status.rs`, `plan/`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{ContainerSummary, Network, Volume};
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+};
 use futures_util::future::try_join_all;
 use scalectl_engine::{EngineError, Scope};
 use scalectl_plan::{
-    EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, Ownership,
+    EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume,
+    Ownership,
 };
 
 use crate::errors::Fault;
-use crate::{DockerEngine, status};
+use crate::{DockerEngine, status, time};
 
 const LIMIT: u64 = 60;
 
@@ -24,39 +27,113 @@ pub(crate) type Labels = HashMap<String, String>;
 impl DockerEngine {
     pub(crate) async fn look(&self, scope: &Scope) -> Result<Observed, EngineError> {
         let images = try_join_all(scope.images.iter().map(|reference| self.image(reference)));
-        let (containers, networks, volumes, images) =
-            tokio::try_join!(self.containers(HashMap::new()), self.networks(HashMap::new()), self.volumes(), images)
-                .map_err(|fault| self.reading("tell what is there", fault))?;
+        let (containers, networks, volumes, images) = tokio::try_join!(
+            self.containers(HashMap::new()),
+            self.networks(HashMap::new()),
+            self.volumes(),
+            images
+        )
+        .map_err(|fault| self.reading("tell what is there", fault))?;
         let project = &scope.project;
+        let phase = phase(project, &containers);
+        let mut containers: BTreeMap<_, _> = containers
+            .into_iter()
+            .filter_map(|summary| container(project, summary))
+            .collect();
+        self.add_starts(&mut containers).await?;
         Ok(Observed {
             engine: EngineFacts { api: self.api },
-            containers: containers.into_iter().filter_map(|summary| container(project, summary)).collect(),
-            networks: networks.into_iter().filter_map(|found| network(project, found)).collect(),
-            volumes: volumes.into_iter().map(|found| volume(project, found)).collect(),
+            phase,
+            containers,
+            networks: networks
+                .into_iter()
+                .filter_map(|found| network(project, found))
+                .collect(),
+            volumes: volumes
+                .into_iter()
+                .map(|found| volume(project, found))
+                .collect(),
             images: images.into_iter().flatten().collect(),
         })
     }
 
-    /// Every container, or those that a filter leaves.
-    pub(crate) async fn containers(&self, filters: HashMap<&str, Vec<&str>>) -> Result<Vec<ContainerSummary>, Fault> {
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        self.within(LIMIT, self.docker.list_containers(Some(options))).await
+    /// When those were started that share a network: a list does not tell, so
+    /// these few are inspected.
+    async fn add_starts(
+        &self,
+        containers: &mut BTreeMap<String, ObservedContainer>,
+    ) -> Result<(), EngineError> {
+        let joined: BTreeSet<_> = containers
+            .values()
+            .filter(|it| it.ownership == Ownership::Ours)
+            .filter_map(|it| it.network_of.clone())
+            .collect();
+        let shares = |name: &String, it: &ObservedContainer| {
+            it.ownership == Ownership::Ours
+                && (it.network_of.is_some() || joined.contains(&it.id) || joined.contains(name))
+        };
+        let sharing = containers.iter_mut().filter(|(name, it)| shares(name, it));
+        let looks = sharing.map(|(_, container)| async move {
+            match self.inspect(&container.id).await {
+                Ok(found) => {
+                    let started = found.state.and_then(|state| state.started_at);
+                    container.started_at = started.as_deref().and_then(time::nanos);
+                    Ok(())
+                }
+                // Removed since the list was made.
+                Err(fault) if fault.status() == Some(404) => Ok(()),
+                Err(fault) => Err(fault),
+            }
+        });
+        try_join_all(looks)
+            .await
+            .map_err(|fault| self.reading("tell what is there", fault))?;
+        Ok(())
     }
 
-    pub(crate) async fn networks(&self, filters: HashMap<&str, Vec<&str>>) -> Result<Vec<Network>, Fault> {
-        let filters = filters.into_iter().map(|(key, values)| (key.to_owned(), values.into_iter().map(str::to_owned).collect()));
-        let options = ListNetworksOptions { filters: Some(filters.collect()) };
-        self.within(LIMIT, self.docker.list_networks(Some(options))).await
+    /// Every container, or those that a filter leaves.
+    pub(crate) async fn containers(
+        &self,
+        filters: HashMap<&str, Vec<&str>>,
+    ) -> Result<Vec<ContainerSummary>, Fault> {
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        self.within(LIMIT, self.docker.list_containers(Some(options)))
+            .await
+    }
+
+    pub(crate) async fn networks(
+        &self,
+        filters: HashMap<&str, Vec<&str>>,
+    ) -> Result<Vec<Network>, Fault> {
+        let filters = filters.into_iter().map(|(key, values)| {
+            (
+                key.to_owned(),
+                values.into_iter().map(str::to_owned).collect(),
+            )
+        });
+        let options = ListNetworksOptions {
+            filters: Some(filters.collect()),
+        };
+        self.within(LIMIT, self.docker.list_networks(Some(options)))
+            .await
     }
 
     async fn volumes(&self) -> Result<Vec<Volume>, Fault> {
-        let found = self.within(LIMIT, self.docker.list_volumes(None::<ListVolumesOptions>)).await?;
+        let found = self
+            .within(LIMIT, self.docker.list_volumes(None::<ListVolumesOptions>))
+            .await?;
         Ok(found.volumes.unwrap_or_default())
     }
 
     /// The content that a reference stands for; none if the engine lacks it.
     async fn image(&self, reference: &str) -> Result<Option<(String, ImageFacts)>, Fault> {
-        match self.within(LIMIT, self.docker.inspect_image(reference)).await {
+        match self
+            .within(LIMIT, self.docker.inspect_image(reference))
+            .await
+        {
             Ok(found) => Ok(found.id.map(|id| (reference.to_owned(), ImageFacts { id }))),
             Err(fault) if fault.status() == Some(404) => Ok(None),
             Err(fault) => Err(fault),
@@ -65,7 +142,11 @@ impl DockerEngine {
 }
 
 /// Whose an object is, by its labels; `what` it is where they tell nothing.
-pub(crate) fn ownership(project: &str, labels: &Labels, what: impl FnOnce() -> String) -> Ownership {
+pub(crate) fn ownership(
+    project: &str,
+    labels: &Labels,
+    what: impl FnOnce() -> String,
+) -> Ownership {
     let get = |name: &str| labels.get(name).map(String::as_str);
     let owner = match (get(LABELS.project), get(LABELS.compose_project)) {
         (Some(found), _) if found == project => return Ownership::Ours,
@@ -77,6 +158,18 @@ pub(crate) fn ownership(project: &str, labels: &Labels, what: impl FnOnce() -> S
     Ownership::Foreign { owner }
 }
 
+fn phase(project: &str, containers: &[ContainerSummary]) -> Option<u8> {
+    let labels = containers
+        .iter()
+        .filter_map(|summary| summary.labels.as_ref());
+    let mut ours = labels.filter(|labels| {
+        labels
+            .get(LABELS.project)
+            .is_some_and(|found| found == project)
+    });
+    ours.find_map(|labels| labels.get(LABELS.phase)?.parse().ok())
+}
+
 fn container(project: &str, summary: ContainerSummary) -> Option<(String, ObservedContainer)> {
     let (state, health) = (status::state(&summary), status::health(&summary));
     let name = own_name(&summary)?.to_owned();
@@ -84,11 +177,23 @@ fn container(project: &str, summary: ContainerSummary) -> Option<(String, Observ
     let image = summary.image.unwrap_or_default();
     let ownership = ownership(project, &labels, || format!("image {image}"));
     let is_ours = ownership == Ownership::Ours;
-    let label = |name: &str| labels.get(name).filter(|_| is_ours).cloned().unwrap_or_default();
-    let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let label = |name: &str| {
+        labels
+            .get(name)
+            .filter(|_| is_ours)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let networks = summary
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default();
     let address = |ip: Option<String>| ip.filter(|ip| !ip.is_empty());
     let mode = summary.host_config.and_then(|config| config.network_mode);
-    let mounts = summary.mounts.unwrap_or_default().into_iter();
+    let mounts = summary.mounts.unwrap_or_default();
+    let volumes = mounts
+        .iter()
+        .filter(|mount| mount.typ.as_deref() == Some("volume"));
     let ports = summary.ports.unwrap_or_default().into_iter();
     let observed = ObservedContainer {
         id: summary.id.unwrap_or_default(),
@@ -101,9 +206,26 @@ fn container(project: &str, summary: ContainerSummary) -> Option<(String, Observ
         health,
         depends_on: depends_on(&label(LABELS.compose_depends_on)),
         network_of: mode.and_then(|mode| mode.strip_prefix("container:").map(str::to_owned)),
-        addresses: networks.into_iter().filter_map(|(name, place)| Some((name, address(place.ip_address)?))).collect(),
-        volumes: mounts.filter(|mount| mount.typ.as_deref() == Some("volume")).filter_map(|mount| mount.name).collect(),
-        published: ports.filter_map(|port| Some((port.ip.unwrap_or_default(), port.public_port?))).collect(),
+        started_at: None,
+        networks: networks
+            .iter()
+            .map(|(name, place)| (name.clone(), place.network_id.clone().unwrap_or_default()))
+            .collect(),
+        addresses: networks
+            .into_iter()
+            .filter_map(|(name, place)| Some((name, address(place.ip_address)?)))
+            .collect(),
+        volumes: volumes
+            .clone()
+            .filter_map(|mount| mount.name.clone())
+            .collect(),
+        writes: volumes
+            .filter(|mount| mount.rw == Some(true))
+            .filter_map(|mount| mount.name.clone())
+            .collect(),
+        published: ports
+            .filter_map(|port| Some((port.ip.unwrap_or_default(), port.public_port?)))
+            .collect(),
     };
     Some((name, observed))
 }
@@ -111,24 +233,49 @@ fn container(project: &str, summary: ContainerSummary) -> Option<(String, Observ
 /// A container that others link to is listed under their names for it, too.
 pub(crate) fn own_name(summary: &ContainerSummary) -> Option<&str> {
     let names = summary.names.as_deref().unwrap_or_default().iter();
-    names.map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'))
+    names
+        .map(|name| name.trim_start_matches('/'))
+        .find(|name| !name.contains('/'))
 }
 
 /// Services from Compose's form `name:condition:restart,...`.
 fn depends_on(label: &str) -> BTreeSet<String> {
     let names = label.split(',').filter_map(|entry| entry.split(':').next());
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn network(project: &str, found: Network) -> Option<(String, ObservedNetwork)> {
     let labels = found.labels.unwrap_or_default();
-    let ownership = ownership(project, &labels, || "a network without an owner's label".to_owned());
-    Some((found.name?, ObservedNetwork { id: found.id?, ownership }))
+    let ownership = ownership(project, &labels, || {
+        "a network without an owner's label".to_owned()
+    });
+    Some((
+        found.name?,
+        ObservedNetwork {
+            id: found.id?,
+            ownership,
+        },
+    ))
 }
 
 fn volume(project: &str, found: Volume) -> (String, ObservedVolume) {
-    let ownership = ownership(project, &found.labels, || "a volume without an owner's label".to_owned());
-    (found.name, ObservedVolume { ownership })
+    let ownership = ownership(project, &found.labels, || {
+        "a volume without an owner's label".to_owned()
+    });
+    let is_member_data = found
+        .labels
+        .get(LABELS.data)
+        .is_some_and(|data| data == "member");
+    (
+        found.name,
+        ObservedVolume {
+            ownership,
+            is_member_data,
+        },
+    )
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
@@ -12,17 +13,23 @@ use scalectl_engine::EngineError;
 
 use crate::apply::image_missing;
 use crate::errors::Fault;
-use crate::{DockerEngine, Progress};
+use crate::{DockerEngine, Progress, registry};
 
 /// Between two words of the engine; a large layer is told of all the time.
 const SILENCE: u64 = 300;
+const QUICK: u64 = 30;
 
 impl DockerEngine {
     pub(crate) async fn pull(&self, reference: &str) -> Result<(), EngineError> {
         // Without a tag the engine would fetch every tag that there is.
-        let name = if has_tag(reference) { reference.to_owned() } else { format!("{reference}:latest") };
+        let name = if has_tag(reference) {
+            reference.to_owned()
+        } else {
+            format!("{reference}:latest")
+        };
         let options = CreateImageOptionsBuilder::new().from_image(&name).build();
-        let mut steps = std::pin::pin!(self.docker.create_image(Some(options), None, None));
+        let credentials = self.credentials(reference).await;
+        let mut steps = std::pin::pin!(self.docker.create_image(Some(options), None, credentials));
         let failed = |fault| self.pull_failed(reference, fault);
         loop {
             let next = tokio::time::timeout(Duration::from_secs(SILENCE), steps.next()).await;
@@ -33,19 +40,47 @@ impl DockerEngine {
         }
     }
 
+    async fn credentials(&self, reference: &str) -> Option<DockerCredentials> {
+        let registry = match registry::host(reference) {
+            Some(host) => host.to_owned(),
+            // Under which name the login of the default registry is kept.
+            None => {
+                self.within(QUICK, self.docker.info())
+                    .await
+                    .ok()?
+                    .index_server_address?
+            }
+        };
+        registry::credentials(self.folder.as_deref(), &registry).await
+    }
+
     fn tell(&self, reference: &str, step: CreateImageInfo) {
         if let Some(on_progress) = &self.progress {
-            let bytes = step.progress_detail.and_then(|detail| detail.current.zip(detail.total));
+            let bytes = step
+                .progress_detail
+                .and_then(|detail| detail.current.zip(detail.total));
             let count = |number: i64| u64::try_from(number).unwrap_or_default();
             let bytes = bytes.map(|(done, all)| (count(done), count(all)));
-            on_progress(reference, &Progress { text: step.status.unwrap_or_default(), layer: step.id, bytes });
+            on_progress(
+                reference,
+                &Progress {
+                    text: step.status.unwrap_or_default(),
+                    layer: step.id,
+                    bytes,
+                },
+            );
         }
     }
 
     fn pull_failed(&self, reference: &str, fault: Fault) -> EngineError {
         match fault {
-            Fault::Answered { status: 404 | 401 | 403, message } => image_missing(reference, message),
-            Fault::Answered { message, .. } if is_unknown(&message) => image_missing(reference, message),
+            Fault::Answered {
+                status: 404 | 401 | 403,
+                message,
+            } => image_missing(reference, message),
+            Fault::Answered { message, .. } if is_unknown(&message) => {
+                image_missing(reference, message)
+            }
             fault => self.changing(&format!("fetch {reference}"), fault),
         }
     }
@@ -53,12 +88,24 @@ impl DockerEngine {
 
 /// In the middle of an answer there is no status, only the registry's words.
 fn is_unknown(message: &str) -> bool {
-    ["manifest unknown", "not found", "access denied", "denied:", "unauthorized"].iter().any(|text| message.contains(text))
+    [
+        "manifest unknown",
+        "not found",
+        "access denied",
+        "denied:",
+        "unauthorized",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
 }
 
 /// A colon after the last slash is a tag; one before is a registry's port.
 fn has_tag(reference: &str) -> bool {
-    reference.contains('@') || reference.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    reference.contains('@')
+        || reference
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains(':'))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 //! a call each. The forms are the engine's since Docker 1.12, from its source.
 //! Next: `observe.rs` (who asks).
 
-use bollard::models::{ContainerSummary, ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum};
+use bollard::models::{
+    ContainerSummary, ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum,
+};
 use scalectl_plan::{ContainerState, Health};
 
 /// The state of a listed container.
@@ -17,7 +19,9 @@ pub(crate) fn state(summary: &ContainerSummary) -> ContainerState {
         Some(State::RESTARTING) => ContainerState::Restarting,
         Some(State::REMOVING) => ContainerState::Removing,
         Some(State::DEAD) => ContainerState::Dead,
-        Some(State::EXITED) => ContainerState::Exited { code: exit_code(text(summary)) },
+        Some(State::EXITED) => ContainerState::Exited {
+            code: exit_code(text(summary)),
+        },
         Some(State::CREATED | State::EMPTY) | None => ContainerState::Created,
     }
 }
@@ -39,7 +43,10 @@ fn text(summary: &ContainerSummary) -> &str {
 }
 
 fn health_of(status: &str) -> Health {
-    match status.rsplit_once('(').map(|(_, end)| end.trim_end_matches(')')) {
+    match status
+        .rsplit_once('(')
+        .map(|(_, end)| end.trim_end_matches(')'))
+    {
         Some("healthy") => Health::Healthy,
         Some("unhealthy") => Health::Unhealthy,
         Some("health: starting" | "starting") => Health::Starting,
@@ -48,7 +55,9 @@ fn health_of(status: &str) -> Health {
 }
 
 fn exit_code(status: &str) -> i64 {
-    let inside = status.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let inside = status
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'));
     // An exited container always has a code; -1 would be a form that is new.
     inside.and_then(|(code, _)| code.parse().ok()).unwrap_or(-1)
 }
@@ -74,7 +83,10 @@ mod tests {
 
     #[test]
     fn an_exit_code_is_read_from_the_status_line() {
-        for (status, code) in [("Exited (0) 3 hours ago", 0), ("Exited (137) Less than a second ago", 137)] {
+        for (status, code) in [
+            ("Exited (0) 3 hours ago", 0),
+            ("Exited (137) Less than a second ago", 137),
+        ] {
             assert_eq!(exit_code(status), code, "`{status}`");
         }
         assert_eq!(exit_code("gone"), -1, "an unknown form is never a success");

@@ -17,8 +17,11 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use crate::context::TlsFiles;
 
 /// Where Debian, Fedora and Alpine keep the system's authorities.
-const SYSTEM: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+const SYSTEM: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
 
 /// The settings of one client.
 pub(crate) fn client(files: &TlsFiles) -> io::Result<Arc<ClientConfig>> {
@@ -29,13 +32,17 @@ pub(crate) fn client(files: &TlsFiles) -> io::Result<Arc<ClientConfig>> {
     let builder = if files.verify {
         builder.with_root_certificates(roots(files)?)
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
     };
     let config = match (&files.certificate, &files.key) {
         (Some(certificate), Some(key)) => {
             let chain = certificates(certificate)?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unread(key, error))?;
-            builder.with_client_auth_cert(chain, key).map_err(io::Error::other)?
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(io::Error::other)?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -45,11 +52,16 @@ pub(crate) fn client(files: &TlsFiles) -> io::Result<Arc<ClientConfig>> {
 fn roots(files: &TlsFiles) -> io::Result<RootCertStore> {
     let given = files.authority.as_deref();
     let system = || SYSTEM.iter().map(Path::new).find(|path| path.exists());
-    let path = given.or_else(system).ok_or_else(|| io::Error::other("there is no ca.pem to know the engine by"))?;
+    let path = given
+        .or_else(system)
+        .ok_or_else(|| io::Error::other("there is no ca.pem to know the engine by"))?;
     let mut store = RootCertStore::empty();
     let (added, _) = store.add_parsable_certificates(certificates(path)?);
     match added {
-        0 => Err(io::Error::other(format!("{} holds no certificate", path.display()))),
+        0 => Err(io::Error::other(format!(
+            "{} holds no certificate",
+            path.display()
+        ))),
         _ => Ok(store),
     }
 }

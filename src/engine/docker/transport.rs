@@ -24,7 +24,8 @@ use crate::context::{Kind, Place};
 use crate::tls;
 
 /// What bollard sends; the same as the body of its `BollardRequest`.
-pub(crate) type Body = Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>>;
+pub(crate) type Body =
+    Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>>;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// A remote engine's machine that is gone is noticed after about 30 s.
@@ -55,7 +56,12 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub fn new(place: Place) -> Self {
-        Self { place, tls: OnceLock::new(), prefix: OnceLock::new(), idle: Mutex::default() }
+        Self {
+            place,
+            tls: OnceLock::new(),
+            prefix: OnceLock::new(),
+            idle: Mutex::default(),
+        }
     }
 
     pub fn place(&self) -> &Place {
@@ -68,7 +74,10 @@ impl Wire {
     }
 
     /// Sends one request; a connection is opened for it, or an idle one taken.
-    pub async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Incoming>, WireError> {
+    pub async fn send(
+        self: &Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, WireError> {
         let mut request = self.addressed(request)?;
         loop {
             let (mut sender, reused) = match self.take_idle() {
@@ -91,7 +100,10 @@ impl Wire {
     }
 
     fn addressed(&self, mut request: Request<Body>) -> Result<Request<Body>, WireError> {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
         let prefix = self.prefix.get().map_or("", String::as_str);
         let uri = format!("{prefix}{path}").parse::<http::Uri>();
         *request.uri_mut() = uri.map_err(|error| WireError::Unsent(io::Error::other(error)))?;
@@ -99,7 +111,8 @@ impl Wire {
             Kind::Tcp { host, port, .. } => format!("{host}:{port}"),
             Kind::Unix(_) | Kind::Ssh { .. } => "docker".to_owned(),
         };
-        let host = http::HeaderValue::from_str(&host).map_err(|error| WireError::Unsent(io::Error::other(error)))?;
+        let host = http::HeaderValue::from_str(&host)
+            .map_err(|error| WireError::Unsent(io::Error::other(error)))?;
         request.headers_mut().insert(http::header::HOST, host);
         Ok(request)
     }
@@ -117,15 +130,22 @@ impl Wire {
             if sender.ready().await.is_ok()
                 && let Some(wire) = wire.upgrade()
             {
-                wire.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+                wire.idle
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(sender);
             }
         });
     }
 
     async fn open(&self) -> io::Result<http1::SendRequest<Body>> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 10 s");
-        let pipe = tokio::time::timeout(CONNECT_LIMIT, self.dial()).await.map_err(late)??;
-        let (sender, connection) = http1::handshake(TokioIo::new(pipe)).await.map_err(io::Error::other)?;
+        let pipe = tokio::time::timeout(CONNECT_LIMIT, self.dial())
+            .await
+            .map_err(late)??;
+        let (sender, connection) = http1::handshake(TokioIo::new(pipe))
+            .await
+            .map_err(io::Error::other)?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }
@@ -136,7 +156,9 @@ impl Wire {
             Kind::Tcp { host, port, tls } => {
                 let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
-                let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+                let keepalive = socket2::TcpKeepalive::new()
+                    .with_time(KEEPALIVE)
+                    .with_interval(KEEPALIVE / 3);
                 socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
                 match tls {
                     None => Ok(Box::new(stream)),
@@ -148,8 +170,13 @@ impl Wire {
                                 self.tls.get_or_init(|| config).clone()
                             }
                         };
-                        let name = rustls_pki_types::ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-                        Ok(Box::new(tokio_rustls::TlsConnector::from(config).connect(name, stream).await?))
+                        let name = rustls_pki_types::ServerName::try_from(host.clone())
+                            .map_err(io::Error::other)?;
+                        Ok(Box::new(
+                            tokio_rustls::TlsConnector::from(config)
+                                .connect(name, stream)
+                                .await?,
+                        ))
                     }
                 }
             }
@@ -170,7 +197,10 @@ fn ssh(target: &[String]) -> io::Result<Box<dyn Pipe>> {
         .stderr(Stdio::inherit())
         .spawn()?;
     let broken = || io::Error::other("ssh gave no pipes");
-    let (stdin, stdout) = (child.stdin.take().ok_or_else(broken)?, child.stdout.take().ok_or_else(broken)?);
+    let (stdin, stdout) = (
+        child.stdin.take().ok_or_else(broken)?,
+        child.stdout.take().ok_or_else(broken)?,
+    );
     // It ends with its pipes; waiting for it leaves no zombie.
     tokio::spawn(async move { child.wait().await });
     Ok(Box::new(tokio::io::join(stdout, stdin)))

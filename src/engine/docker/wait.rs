@@ -17,7 +17,9 @@ use tokio::time::Instant;
 use crate::DockerEngine;
 use crate::errors::Fault;
 
-/// Events can be lost (an engine drops them for a slow reader): look anyway.
+/// Events can be lost (an engine drops them for a slow reader, and answers a
+/// moment before it has subscribed): look anyway, soon once and then seldom.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// A container that its restart policy brings back may come right, for what it
 /// needs may come later; the engine doubles the pause from 100 ms each time, so
@@ -32,7 +34,10 @@ const LOOK_LIMIT: u64 = 30;
 enum Verdict {
     Reached,
     NotYet,
-    Ended { code: i64, out_of_memory: bool },
+    Ended {
+        code: i64,
+        out_of_memory: bool,
+    },
     Gone,
     NoHealthCheck,
     /// The stream does not tell enough: inspect.
@@ -47,7 +52,12 @@ pub(crate) fn word(wait: Await) -> &'static str {
 }
 
 impl DockerEngine {
-    pub(crate) async fn wait(&self, container: &str, wait: Await, deadline: Span) -> Result<(), EngineError> {
+    pub(crate) async fn wait(
+        &self,
+        container: &str,
+        wait: Await,
+        deadline: Span,
+    ) -> Result<(), EngineError> {
         match tokio::time::timeout(deadline.0, self.wait_without_end(container, wait)).await {
             Ok(ended) => ended,
             Err(_) => Err(self.too_late(container, wait, deadline).await),
@@ -55,13 +65,17 @@ impl DockerEngine {
     }
 
     async fn wait_without_end(&self, container: &str, wait: Await) -> Result<(), EngineError> {
-        let mut next_look = Instant::now() + LOOK_AGAIN;
+        let mut next_look = Instant::now() + FIRST_LOOK;
         loop {
             let changed = self.events.changed.notified();
             tokio::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
-            let generation = self.events.ensure_open().await.map_err(|fault| self.blind(container, fault))?;
+            let generation = self
+                .events
+                .ensure_open()
+                .await
+                .map_err(|fault| self.blind(container, fault))?;
             let mut verdict = match self.events.seen(container) {
                 Some(_) if Instant::now() >= next_look => Verdict::Look,
                 Some(track) => from_events(&track, wait),
@@ -86,10 +100,16 @@ impl DockerEngine {
 
     /// One inspect. A lost answer means to look again on a new stream, which
     /// gives an engine that is being restarted its time.
-    async fn look_at(&self, container: &str, wait: Await, generation: u64) -> Result<Verdict, EngineError> {
+    async fn look_at(
+        &self,
+        container: &str,
+        wait: Await,
+        generation: u64,
+    ) -> Result<Verdict, EngineError> {
         match self.inspect(container).await {
             Ok(found) => {
-                self.events.found(container, found.id.as_deref().unwrap_or_default());
+                self.events
+                    .found(container, found.id.as_deref().unwrap_or_default());
                 Ok(from_inspect(&found, wait))
             }
             Err(fault) if fault.status() == Some(404) => Ok(Verdict::Gone),
@@ -110,7 +130,8 @@ impl DockerEngine {
             Err(fault @ (Fault::Unsent(_) | Fault::Lost(_))) => self.blind(container, fault),
             found => EngineError::Deadline {
                 container: container.to_owned(),
-                service: found.map_or_else(|_| container.to_owned(), |found| service(found, container)),
+                service: found
+                    .map_or_else(|_| container.to_owned(), |found| service(found, container)),
                 wanted: word(wait),
                 seconds: deadline.0.as_secs(),
                 tail: self.tail(container, TAIL).await,
@@ -119,32 +140,52 @@ impl DockerEngine {
     }
 
     pub(crate) async fn inspect(&self, container: &str) -> Result<ContainerInspectResponse, Fault> {
-        self.within(LOOK_LIMIT, self.docker.inspect_container(container, None::<InspectContainerOptions>)).await
+        self.within(
+            LOOK_LIMIT,
+            self.docker
+                .inspect_container(container, None::<InspectContainerOptions>),
+        )
+        .await
     }
 
     async fn explain(&self, container: &str, wait: Await, verdict: Verdict) -> EngineError {
         match verdict {
-            Verdict::Ended { code, out_of_memory } => {
+            Verdict::Ended {
+                code,
+                out_of_memory,
+            } => {
                 let mut tail = self.tail(container, TAIL).await;
                 if out_of_memory {
-                    tail.0.push("(ended by the system: it used more memory than its limit)".to_owned());
+                    tail.0.push(
+                        "(ended by the system: it used more memory than its limit)".to_owned(),
+                    );
                 }
                 let service = self.service_of(container).await;
-                EngineError::Ended { container: container.to_owned(), service, wanted: word(wait), code, tail }
+                EngineError::Ended {
+                    container: container.to_owned(),
+                    service,
+                    wanted: word(wait),
+                    code,
+                    tail,
+                }
             }
             Verdict::NoHealthCheck => EngineError::Refused {
                 action: format!("wait for {container}"),
                 message: "it has no health check".to_owned(),
             },
             Verdict::Gone | Verdict::Reached | Verdict::NotYet | Verdict::Look => {
-                EngineError::Gone { subject: container.to_owned() }
+                EngineError::Gone {
+                    subject: container.to_owned(),
+                }
             }
         }
     }
 
     /// The service that a container was made for; its own name if it has none.
     pub(crate) async fn service_of(&self, container: &str) -> String {
-        self.inspect(container).await.map_or_else(|_| container.to_owned(), |found| service(found, container))
+        self.inspect(container)
+            .await
+            .map_or_else(|_| container.to_owned(), |found| service(found, container))
     }
 
     pub(crate) async fn tail(&self, container: &str, lines: usize) -> LogTail {
@@ -154,7 +195,9 @@ impl DockerEngine {
 
 fn service(found: ContainerInspectResponse, container: &str) -> String {
     let labels = found.config.and_then(|config| config.labels);
-    labels.and_then(|mut labels| labels.remove(LABELS.service)).unwrap_or_else(|| container.to_owned())
+    labels
+        .and_then(|mut labels| labels.remove(LABELS.service))
+        .unwrap_or_else(|| container.to_owned())
 }
 
 fn from_events(track: &crate::events::Track, wait: Await) -> Verdict {
@@ -170,19 +213,30 @@ fn from_events(track: &crate::events::Track, wait: Await) -> Verdict {
 
 fn from_inspect(found: &ContainerInspectResponse, wait: Await) -> Verdict {
     use ContainerStateStatusEnum as Status;
-    let Some(state) = &found.state else { return Verdict::NotYet };
+    let Some(state) = &found.state else {
+        return Verdict::NotYet;
+    };
     let code = state.exit_code.unwrap_or(-1);
-    let ended = Verdict::Ended { code, out_of_memory: state.oom_killed == Some(true) };
+    let ended = Verdict::Ended {
+        code,
+        out_of_memory: state.oom_killed == Some(true),
+    };
     match state.status {
-        Some(Status::EXITED | Status::DEAD) if wait == Await::Completed && code == 0 => Verdict::Reached,
+        Some(Status::EXITED | Status::DEAD) if wait == Await::Completed && code == 0 => {
+            Verdict::Reached
+        }
         Some(Status::EXITED | Status::DEAD) => ended,
         Some(Status::RESTARTING) if is_hopeless(found) => ended,
         Some(Status::REMOVING) => Verdict::Gone,
-        Some(Status::RUNNING) if wait == Await::Healthy => match state.health.as_ref().and_then(|health| health.status) {
-            Some(HealthStatusEnum::HEALTHY) => Verdict::Reached,
-            Some(HealthStatusEnum::STARTING | HealthStatusEnum::UNHEALTHY) => Verdict::NotYet,
-            Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Verdict::NoHealthCheck,
-        },
+        Some(Status::RUNNING) if wait == Await::Healthy => {
+            match state.health.as_ref().and_then(|health| health.status) {
+                Some(HealthStatusEnum::HEALTHY) => Verdict::Reached,
+                Some(HealthStatusEnum::STARTING | HealthStatusEnum::UNHEALTHY) => Verdict::NotYet,
+                Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => {
+                    Verdict::NoHealthCheck
+                }
+            }
+        }
         _ => Verdict::NotYet,
     }
 }

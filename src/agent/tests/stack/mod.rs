@@ -14,9 +14,14 @@ pub struct Stack {
 
 impl Stack {
     pub fn new() -> Self {
-        let stack = Self { folder: tempfile::tempdir().unwrap() };
+        let stack = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         for (name, text) in [
-            ("db-1/patroni.yaml", "password: ${secret:postgres-superuser}\nliteral: $${HOME}\n"),
+            (
+                "db-1/patroni.yaml",
+                "password: ${secret:postgres-superuser}\nliteral: $${HOME}\n",
+            ),
             ("pooler/userlist.txt", "\"app\" \"${scram:postgres-app}\"\n"),
             ("pooler/pgbouncer.ini", "[pgbouncer]\nlisten_port = 6432\n"),
             ("app/env/STRIPE_KEY", "${secret:user-STRIPE_KEY}"),
@@ -95,7 +100,11 @@ impl Stack {
     /// Runs it to a failure; what it told.
     pub fn bootstrap_fails(&self) -> String {
         let (told, output) = self.output();
-        assert_eq!(output.status.code(), Some(1), "bootstrap should have failed: {told}");
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "bootstrap should have failed: {told}"
+        );
         told
     }
 
@@ -109,7 +118,10 @@ impl Stack {
         let mut found = BTreeMap::new();
         for root in ["out", "state"] {
             walk(&self.folder.path().join(root), root, &mut |path, name| {
-                found.insert(name, String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned());
+                found.insert(
+                    name,
+                    String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned(),
+                );
             });
         }
         found
@@ -120,7 +132,10 @@ impl Stack {
         for root in ["out", "state"] {
             walk(&self.folder.path().join(root), root, &mut |path, name| {
                 let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-                found.insert(name, (text, fs::metadata(path).unwrap().modified().unwrap()));
+                found.insert(
+                    name,
+                    (text, fs::metadata(path).unwrap().modified().unwrap()),
+                );
             });
         }
         found
@@ -136,7 +151,9 @@ impl Stack {
 }
 
 fn walk(folder: &Path, name: &str, visit: &mut dyn FnMut(&Path, String)) {
-    let Ok(entries) = folder.read_dir() else { return };
+    let Ok(entries) = folder.read_dir() else {
+        return;
+    };
     for entry in entries.flatten() {
         let inner = format!("{name}/{}", entry.file_name().to_string_lossy());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -149,8 +166,15 @@ fn walk(folder: &Path, name: &str, visit: &mut dyn FnMut(&Path, String)) {
 
 /// What the machine's `openssl` prints.
 pub fn openssl(arguments: &[&std::ffi::OsStr]) -> String {
-    let output = Command::new("openssl").args(arguments).output().expect("these tests need `openssl`");
+    let output = Command::new("openssl")
+        .args(arguments)
+        .output()
+        .expect("these tests need `openssl`");
     // Versions differ in the blanks around a name's `=`.
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let told = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     told.replace(" = ", "=")
 }

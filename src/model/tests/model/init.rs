@@ -17,7 +17,38 @@ fn init_says_what_the_dockerfile_says() {
         "My_Shop 2",
         "FROM python:3.13\nEXPOSE 5000\nCMD [\"python\", \"-m\", \"shop\"]\n",
     );
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    # What scalectl must know about this app. Every key: docs/scale-yaml.md.
+    # `scalectl check` reads this file, `scalectl up --phase 1` starts it.
+    name: my-shop-2
+
+    app:
+      build: .                  # this folder has a Dockerfile
+      # command: ["python", "-m", "shop"]  # what the Dockerfile says
+      port: 5000                # the Dockerfile exposes it
+      health: /                 # must answer 2xx or 3xx when the app is healthy
+      # metrics: /metrics       # Prometheus metrics of the app's own
+      # env: {LOG_LEVEL: info}
+      # secrets:                # values never stand in this file
+      #   STRIPE_KEY: {env: STRIPE_KEY}
+      # resources: {memory: 256Mi, cpus: 0.5}
+      # release: [python, -m, shop.release]  # runs once before new code serves
+      # workers:
+      #   packer: {command: [python, -m, shop.packer]}
+
+    # edge: {http: 8080, https: 8443}
+
+    database:
+      version: "17"             # stays what it is until you change it
+      size: 10Gi                # disk space the data is expected to need
+      # settings: {work_mem: 8MB}
+
+    # cache: {memory: 64Mi, policy: allkeys-lru}
+    # monitoring: {grafana: false, retention: 7d}
+
+    # phases:
+    #   "2": {app: {replicas: 2}}
+    "#);
     let app = app(&text, 2);
     assert_eq!((app.name.as_str(), app.app.port.get()), ("my-shop-2", 5000));
 }
@@ -43,7 +74,10 @@ fn every_line_that_init_comments_out_loads_when_the_hash_is_taken_away() {
     let text: String = text
         .lines()
         .filter(|line| !is_prose(line))
-        .map(|line| line.replacen("# ", "", 1) + "\n")
+        .map(|line| match line.trim_start().starts_with("# ") {
+            true => line.replacen("# ", "", 1) + "\n",
+            false => format!("{line}\n"),
+        })
         .collect();
     let app = app(&text, 1);
     let words = ["/run", "it's \"x\" # \u{e9}", "-v", "{a: b}"].map(str::to_owned);

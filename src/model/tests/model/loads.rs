@@ -63,12 +63,152 @@ phases:
 #[test]
 fn a_small_file_gets_every_default() {
     let app = app("name: shop\napp: {image: shop:1}\n", 1);
-    insta::assert_snapshot!(pretty(&app), @"");
+    insta::assert_snapshot!(pretty(&app), @r#"
+    {
+      "name": "shop",
+      "secrets": "environment",
+      "app": {
+        "image": "shop:1",
+        "port": 8000,
+        "health": "/",
+        "env": {},
+        "secrets": {},
+        "resources": {
+          "memory": "256Mi"
+        },
+        "replicas": 1,
+        "workers": {}
+      },
+      "edge": {
+        "http": 8080,
+        "https": 8443,
+        "address": "0.0.0.0",
+        "host": "shop.localhost"
+      },
+      "database": {
+        "version": "17",
+        "size": "10Gi",
+        "memory": "512Mi",
+        "settings": {}
+      },
+      "cache": {
+        "memory": "64Mi",
+        "policy": "allkeys-lru"
+      },
+      "monitoring": {
+        "grafana": false,
+        "port": 9090,
+        "retention": "7d"
+      },
+      "images": {}
+    }
+    "#);
 }
 
 #[test]
 fn every_key_of_a_full_file_arrives() {
-    insta::assert_snapshot!(pretty(&app(EVERY_KEY, 1)), @"");
+    insta::assert_snapshot!(pretty(&app(EVERY_KEY, 1)), @r#"
+    {
+      "name": "shop",
+      "secrets": "files",
+      "app": {
+        "build": {
+          "context": "api",
+          "dockerfile": "Dockerfile.prod",
+          "args": {
+            "VERSION": "1.10"
+          }
+        },
+        "command": [
+          "python",
+          "-m",
+          "shop",
+          "8000"
+        ],
+        "port": 8001,
+        "health": "/healthz",
+        "metrics": "/metrics",
+        "env": {
+          "DEBUG": "false",
+          "LOG_LEVEL": "info",
+          "RATIO": "1.10"
+        },
+        "secrets": {
+          "SMTP_PASSWORD": {
+            "file": "./smtp-password"
+          },
+          "STRIPE_KEY": {
+            "env": "STRIPE_KEY"
+          }
+        },
+        "resources": {
+          "memory": "1Gi",
+          "cpus": 0.5
+        },
+        "replicas": 2,
+        "release": [
+          "python",
+          "-m",
+          "shop release"
+        ],
+        "workers": {
+          "packer": {
+            "command": [
+              "python",
+              "-m",
+              "shop.packer"
+            ],
+            "replicas": 3,
+            "resources": {
+              "memory": "64Mi",
+              "cpus": 2
+            }
+          }
+        }
+      },
+      "edge": {
+        "http": 80,
+        "https": 443,
+        "address": "127.0.0.1",
+        "host": "shop.example.com",
+        "certificate": {
+          "file": "shop.pem",
+          "key": "shop.key"
+        }
+      },
+      "database": {
+        "version": "17",
+        "size": "20Gi",
+        "memory": "1Gi",
+        "settings": {
+          "max_connections": "200",
+          "pg_stat_statements.track": "all",
+          "work_mem": "8MB"
+        }
+      },
+      "cache": {
+        "memory": "128Mi",
+        "policy": "volatile-ttl"
+      },
+      "monitoring": {
+        "grafana": true,
+        "port": 9091,
+        "retention": "14d"
+      },
+      "images": {
+        "edge": "envoyproxy/envoy:v1.38",
+        "pooler": "pooler:1",
+        "database": "postgres:17",
+        "etcd": "etcd:3",
+        "cache": "docker.io/valkey/valkey:8.1",
+        "prometheus": "prom/prometheus:v3",
+        "exporters": "exporters:1",
+        "agent": "agent:1",
+        "grafana": "grafana/grafana:11.0"
+      },
+      "size": "small"
+    }
+    "#);
 }
 
 #[test]

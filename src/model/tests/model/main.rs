@@ -1,6 +1,12 @@
 //! What the app model promises: which files load as what, and how each mistake
 //! reads. Whole messages are compared, because people read whole messages.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod hostile;
 mod init;
 mod loads;

@@ -20,7 +20,11 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let refuse = || AddressError(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(refuse()) };
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(refuse())
+            };
         }
         let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
         let port = port.parse().map_err(|_| refuse())?;
@@ -29,10 +33,14 @@ impl FromStr for Address {
             None if host.contains(':') => return Err(refuse()),
             None => host,
         };
-        if host.is_empty() || host.contains(|one: char| one.is_whitespace() || "/@[]".contains(one)) {
+        if host.is_empty() || host.contains(|one: char| one.is_whitespace() || "/@[]".contains(one))
+        {
             return Err(refuse());
         }
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        Ok(Self::Tcp {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -52,15 +60,34 @@ mod tests {
 
     #[test]
     fn each_form_is_read_and_written_back() {
-        for text in ["db-1:8008", "[::1]:80", "127.0.0.1:1", "unix:/run/envoy/admin.sock"] {
+        for text in [
+            "db-1:8008",
+            "[::1]:80",
+            "127.0.0.1:1",
+            "unix:/run/envoy/admin.sock",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "db-1", ":80", "a:b", "a:70000", "::1:80", "[::1:80", "unix:relative", "a/b:1", "user@a:1"] {
-            assert!(text.parse::<Address>().is_err(), "{text:?} was taken for an address");
+        for text in [
+            "",
+            "db-1",
+            ":80",
+            "a:b",
+            "a:70000",
+            "::1:80",
+            "[::1:80",
+            "unix:relative",
+            "a/b:1",
+            "user@a:1",
+        ] {
+            assert!(
+                text.parse::<Address>().is_err(),
+                "{text:?} was taken for an address"
+            );
         }
     }
 }

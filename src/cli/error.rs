@@ -1,0 +1,163 @@
+//! How a verb can end other than well, and with which exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use scalectl_engine::EngineError;
+use scalectl_execute::{ExecuteError, Failure};
+use scalectl_model::Mistakes;
+use scalectl_phase::PhaseError;
+use scalectl_plan::PlanError;
+use scalectl_render::RenderError;
+use scalectl_ui::{Printer, print_error, print_tail};
+
+use crate::exit::Exit;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum CommandError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Model(#[from] Mistakes),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Phase(#[from] PhaseError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{action}")]
+    Io {
+        action: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("there is no {}", file.display())]
+    #[diagnostic(
+        code(scalectl::cli::no_model),
+        help("`scalectl init` writes one for this folder; `-f FILE` names another")
+    )]
+    NoModel { file: PathBuf },
+    #[error("{} is there already", file.display())]
+    #[diagnostic(
+        code(scalectl::cli::model_exists),
+        help("it is left as it is; `--print` shows what would be written")
+    )]
+    ModelExists { file: PathBuf },
+    #[error("the app has no command, and nothing says what its image starts")]
+    #[diagnostic(
+        code(scalectl::cli::no_command),
+        help(
+            "say it as `command:` under `app:` in scale.yaml, or build the image first: its own command is used then"
+        )
+    )]
+    NoCommand,
+    #[error("{what} stops before its end: the plan did not finish")]
+    Execute {
+        what: &'static str,
+        #[source]
+        source: ExecuteError,
+    },
+    #[error("{question} needs an answer, and nobody can be asked")]
+    #[diagnostic(code(scalectl::cli::needs_yes), help("`--yes` answers it"))]
+    NeedsYes { question: String },
+    #[error("nothing was changed: the answer was not `yes`")]
+    Declined,
+    #[error("what is there has changed since {} was made", file.display())]
+    #[diagnostic(code(scalectl::cli::stale_plan), help("make a new one with `scalectl plan -o {}` and read it", file.display()))]
+    StalePlan { file: PathBuf },
+    #[error("{} is not a plan of scalectl's", file.display())]
+    BadPlan {
+        file: PathBuf,
+        #[source]
+        source: Option<serde_json::Error>,
+    },
+}
+
+impl CommandError {
+    pub fn io(action: impl Into<String>, source: io::Error) -> Self {
+        Self::Io {
+            action: action.into(),
+            source,
+        }
+    }
+
+    /// Prints it for people.
+    pub fn print(&self, printer: &Printer) {
+        let Self::Execute {
+            source:
+                ExecuteError::Failed {
+                    failures,
+                    done,
+                    total,
+                },
+            ..
+        } = self
+        else {
+            return print_error(printer, self);
+        };
+        for failure in failures {
+            print_tail(
+                printer,
+                failure.operation.call.subject(),
+                failure.error.tail(),
+            );
+            print_error(printer, &failure.error);
+        }
+        printer.say(&format!(
+            "{done} of {total} operations are done and stay; the same command goes on from there"
+        ));
+    }
+
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Model(_)
+            | Self::NoModel { .. }
+            | Self::ModelExists { .. }
+            | Self::NoCommand
+            | Self::Phase(_)
+            | Self::Render(_) => Exit::BadModel,
+            Self::Plan(_)
+            | Self::NeedsYes { .. }
+            | Self::Declined
+            | Self::StalePlan { .. }
+            | Self::BadPlan { .. } => Exit::Refused,
+            Self::Engine(error) => of_engine(error),
+            Self::Execute { source, .. } => of_execution(source),
+            Self::Io { .. } => Exit::Failed,
+        }
+    }
+}
+
+fn of_engine(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Unreachable { .. }
+        | EngineError::NoPermission { .. }
+        | EngineError::TooOld { .. } => Exit::Unreachable,
+        EngineError::Unknown { .. } => Exit::Unknown,
+        EngineError::NameTaken { .. } | EngineError::PortTaken { .. } => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
+fn of_execution(error: &ExecuteError) -> Exit {
+    match error {
+        ExecuteError::Stopped { .. } => Exit::Interrupted,
+        ExecuteError::Failed { failures, .. } => {
+            let codes: Vec<_> = failures
+                .iter()
+                .map(|Failure { error, .. }| of_engine(error))
+                .collect();
+            codes
+                .into_iter()
+                .find(|code| *code == Exit::Unknown)
+                .unwrap_or(Exit::Failed)
+        }
+    }
+}

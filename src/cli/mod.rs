@@ -1,0 +1,147 @@
+//! The command line: one file a verb.
+//!
+//! A verb parses, calls the rooms in order and maps how it ended. It holds no
+//! logic of its own: a choice belongs into `plan`, a call into `engine`, a word
+//! into `ui`. Next: `context.rs` (what every verb needs), `up.rs`.
+
+mod apply;
+mod check;
+mod completions;
+mod context;
+mod down;
+mod error;
+mod init;
+mod phases;
+mod plan;
+mod render;
+mod status;
+mod up;
+mod world;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use scalectl_agent::cli::ResidentCommand;
+use scalectl_ui::{Format, Printer};
+
+use context::Context;
+use error::CommandError;
+
+/// Takes an app from one box to a million users
+#[derive(Parser, Debug)]
+#[command(
+    name = "scalectl",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+#[command(
+    after_help = "Start with `scalectl init`, then `scalectl up`. Exit codes: docs/exit-codes.md"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every verb understands.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Global {
+    /// The app model
+    #[arg(
+        short,
+        long,
+        global = true,
+        default_value = "scale.yaml",
+        value_name = "FILE"
+    )]
+    file: PathBuf,
+    /// Name of the stack, in place of the app's name
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "SCALECTL_PROJECT"
+    )]
+    project: Option<String>,
+    /// Form of what goes to stdout
+    #[arg(long, global = true, default_value = "text", value_name = "FORM")]
+    output: Output,
+    /// A folder whose phases/ and templates/ replace scalectl's own, file by file
+    #[arg(long, global = true, value_name = "DIR")]
+    overrides: Option<PathBuf>,
+}
+
+#[derive(clap::ValueEnum, Debug, Clone, Copy)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Init(init::InitArgs),
+    Check(check::CheckArgs),
+    Phases(phases::PhasesArgs),
+    Render(render::RenderArgs),
+    Plan(plan::PlanArgs),
+    Up(up::UpArgs),
+    Status(status::StatusArgs),
+    Down(down::DownArgs),
+    Completions(completions::CompletionsArgs),
+    #[command(flatten)]
+    Resident(Hidden),
+}
+
+/// What runs inside a stack.
+#[derive(Subcommand, Debug)]
+#[command(hide = true)]
+enum Hidden {
+    #[command(flatten)]
+    Resident(ResidentCommand),
+}
+
+/// Runs scalectl.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let format = match cli.global.output {
+        Output::Text => Format::Text,
+        Output::Json => Format::Json,
+    };
+    let printer = Printer::new(format);
+    if let Command::Resident(Hidden::Resident(command)) = cli.command {
+        return scalectl_agent::cli::run(command);
+    }
+    match run(cli, printer) {
+        Ok(code) => code,
+        Err(error) => {
+            error.print(&printer);
+            error.exit().into()
+        }
+    }
+}
+
+fn run(cli: Cli, printer: Printer) -> Result<ExitCode, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CommandError::io("start the runtime", source))?;
+    let context = Context::new(cli.global, printer);
+    runtime.block_on(async {
+        match cli.command {
+            Command::Init(args) => init::run(&args, &context),
+            Command::Check(args) => check::run(&args, &context),
+            Command::Phases(args) => phases::run(&args, &context),
+            Command::Render(args) => render::run(&args, &context).await,
+            Command::Plan(args) => plan::run(&args, &context).await,
+            Command::Up(args) => up::run(&args, &context).await,
+            Command::Status(args) => status::run(&args, &context).await,
+            Command::Down(args) => down::run(&args, &context).await,
+            Command::Completions(args) => completions::run(&args),
+            Command::Resident(Hidden::Resident(command)) => Ok(scalectl_agent::cli::run(command)),
+        }
+    })
+}

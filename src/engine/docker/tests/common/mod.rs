@@ -1,0 +1,169 @@
+//! What every test on the real engine needs: a connection, definitions of small
+//! containers, and a guard that removes what a test made even when it fails.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod proxy;
+
+use std::collections::BTreeMap;
+
+use scalectl_documents::{Healthcheck, Service, Span};
+use scalectl_engine::{Engine, Scope};
+use scalectl_engine_docker::DockerEngine;
+use scalectl_plan::{Await, Call, ContainerSpec, LABELS, NetworkPlace, Observed, Ownership};
+
+pub const IMAGE: &str = "scalectl/base:trixie";
+
+/// The engine under test. A machine without one fails the test.
+pub async fn engine() -> DockerEngine {
+    DockerEngine::connect()
+        .await
+        .expect("these tests need a Docker engine: scripts/test starts one")
+}
+
+/// One project of a test; dropped, nothing of it is left.
+pub struct Project {
+    pub name: String,
+}
+
+impl Project {
+    /// A name that no other test has, not even in a run at the same moment.
+    pub fn new(test: &str) -> Self {
+        Self {
+            name: format!("edk-{test}-{}", std::process::id()),
+        }
+    }
+
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([(LABELS.project.to_owned(), self.name.clone())])
+    }
+
+    pub fn container_name(&self, service: &str) -> String {
+        format!("{}-{service}-1", self.name)
+    }
+
+    /// A container that runs `script` by a shell, in no network.
+    pub fn shell(&self, service: &str, script: &str) -> ContainerSpec {
+        let mut labels = self.labels();
+        labels.insert(LABELS.service.to_owned(), service.to_owned());
+        labels.insert(LABELS.number.to_owned(), "1".to_owned());
+        ContainerSpec {
+            name: self.container_name(service),
+            service: Service {
+                image: IMAGE.to_owned(),
+                entrypoint: Some(["/bin/sh", "-c", script].map(str::to_owned).to_vec()),
+                stop_grace_period: Some(Span::seconds(1)),
+                init: true,
+                ..Service::default()
+            },
+            labels,
+            networks: Vec::new(),
+            network_of: None,
+            no_network: true,
+            volume_names: Vec::new(),
+        }
+    }
+
+    pub fn scope(&self) -> Scope {
+        Scope {
+            project: self.name.clone(),
+            images: vec![IMAGE.to_owned()],
+        }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let scope = self.scope();
+        let cleaned = std::thread::spawn(move || runtime().block_on(clean(scope))).join();
+        assert!(
+            cleaned.is_ok() || std::thread::panicking(),
+            "the test's objects could not be removed"
+        );
+    }
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+async fn clean(scope: Scope) {
+    let engine = engine().await;
+    let found = engine.observe(&scope).await.unwrap();
+    for call in removal(&found) {
+        engine.apply(&call).await.unwrap();
+    }
+}
+
+fn removal(found: &Observed) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for (name, container) in found.ours() {
+        let (name, id) = (name.clone(), container.id.clone());
+        calls.push(Call::StopContainer {
+            name: name.clone(),
+            id: id.clone(),
+            grace: Some(Span::seconds(0)),
+        });
+        calls.push(Call::RemoveContainer { name, id });
+    }
+    for (name, network) in found
+        .networks
+        .iter()
+        .filter(|(_, network)| network.ownership == Ownership::Ours)
+    {
+        calls.push(Call::RemoveNetwork {
+            name: name.clone(),
+            id: network.id.clone(),
+        });
+    }
+    for (name, _) in found
+        .volumes
+        .iter()
+        .filter(|(_, volume)| volume.ownership == Ownership::Ours)
+    {
+        calls.push(Call::RemoveVolume { name: name.clone() });
+    }
+    calls
+}
+
+pub fn create(spec: &ContainerSpec) -> Call {
+    Call::CreateContainer {
+        spec: Box::new(spec.clone()),
+    }
+}
+
+pub fn start(container: &str) -> Call {
+    Call::StartContainer {
+        container: container.to_owned(),
+    }
+}
+
+pub fn wait(container: &str, wait: Await, seconds: u64) -> Call {
+    Call::Await {
+        container: container.to_owned(),
+        wait,
+        deadline: Span::seconds(seconds),
+    }
+}
+
+/// A health check that runs `line` every 200 ms while it starts.
+pub fn health(line: &str) -> Healthcheck {
+    let millis = |number| Some(Span(std::time::Duration::from_millis(number)));
+    Healthcheck {
+        test: vec!["CMD-SHELL".to_owned(), line.to_owned()],
+        interval: millis(1000),
+        timeout: millis(5000),
+        start_period: millis(60_000),
+        start_interval: millis(200),
+        retries: Some(3),
+    }
+}
+
+pub fn place(network: &str, aliases: &[&str]) -> NetworkPlace {
+    NetworkPlace {
+        network: network.to_owned(),
+        aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+    }
+}

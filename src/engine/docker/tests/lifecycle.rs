@@ -1,0 +1,402 @@
+//! A container's life on the real engine: made, watched, ended, removed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may end so"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{IMAGE, Project, create, engine, health, place, start, wait};
+use scalectl_documents::{Mount, MountType, Restart, Span};
+use scalectl_engine::{Engine, EngineError};
+use scalectl_plan::{Await, Call, ContainerState, FileContent, Health, InjectedFile, Ownership};
+
+#[tokio::test]
+async fn what_was_created_is_observed_and_after_its_removal_nothing_is_left() {
+    let project = Project::new("life");
+    let engine = engine().await;
+    let network = format!("{}_front", project.name);
+    let volume = format!("{}_data", project.name);
+    let mut spec = project.shell("web", "trap 'exit 0' TERM; while :; do sleep 0.1; done");
+    spec.no_network = false;
+    spec.networks = vec![place(&network, &["web"])];
+    spec.volume_names = vec![volume.clone()];
+    spec.service.volumes = vec![Mount {
+        kind: MountType::Volume,
+        source: "data".to_owned(),
+        target: "/data".to_owned(),
+        read_only: false,
+    }];
+    spec.service.healthcheck = Some(health("true"));
+    spec.service.restart = Restart::UnlessStopped;
+    for call in [
+        Call::CreateNetwork {
+            name: network.clone(),
+            internal: false,
+            labels: project.labels(),
+        },
+        Call::CreateVolume {
+            name: volume.clone(),
+            labels: project.labels(),
+        },
+        create(&spec),
+        start(&spec.name),
+        wait(&spec.name, Await::Healthy, 60),
+    ] {
+        engine
+            .apply(&call)
+            .await
+            .unwrap_or_else(|error| panic!("{call:?}: {error}"));
+    }
+
+    let found = engine.observe(&project.scope()).await.unwrap();
+    let seen = &found.containers[&spec.name];
+    assert_eq!(seen.ownership, Ownership::Ours);
+    assert_eq!((seen.service.as_str(), seen.number), ("web", 1));
+    assert_eq!(
+        (&seen.state, seen.health),
+        (&ContainerState::Running, Health::Healthy)
+    );
+    assert_eq!(
+        seen.image_id, found.images[IMAGE].id,
+        "the list and the image call must name the same content"
+    );
+    assert!(
+        seen.addresses.contains_key(&network),
+        "it has an address in {network}"
+    );
+    assert!(seen.volumes.contains(&volume));
+    assert_eq!(found.networks[&network].ownership, Ownership::Ours);
+    assert_eq!(found.volumes[&volume].ownership, Ownership::Ours);
+
+    let id = seen.id.clone();
+    let stop = Call::StopContainer {
+        name: spec.name.clone(),
+        id: id.clone(),
+        grace: None,
+    };
+    engine.apply(&stop).await.unwrap();
+    let found = engine.observe(&project.scope()).await.unwrap();
+    assert_eq!(
+        found.containers[&spec.name].state,
+        ContainerState::Exited { code: 0 }
+    );
+    for call in [
+        stop,
+        Call::RemoveContainer {
+            name: spec.name.clone(),
+            id: id.clone(),
+        },
+        Call::RemoveContainer {
+            name: spec.name.clone(),
+            id,
+        },
+        Call::RemoveNetwork {
+            name: network.clone(),
+            id: found.networks[&network].id.clone(),
+        },
+        Call::RemoveNetwork {
+            name: network.clone(),
+            id: found.networks[&network].id.clone(),
+        },
+        Call::RemoveVolume {
+            name: volume.clone(),
+        },
+        Call::RemoveVolume {
+            name: volume.clone(),
+        },
+    ] {
+        engine
+            .apply(&call)
+            .await
+            .unwrap_or_else(|error| panic!("a second time is a success, too: {call:?}: {error}"));
+    }
+    assert!(
+        engine.observe(&project.scope()).await.unwrap().is_empty(),
+        "something of the project is left"
+    );
+}
+
+#[tokio::test]
+async fn an_image_that_the_engine_lacks_is_absent_from_the_observation() {
+    let project = Project::new("noimage");
+    let mut scope = project.scope();
+    scope.images.push("scalectl/does-not-exist:0".to_owned());
+    let found = engine().await.observe(&scope).await.unwrap();
+    assert_eq!(found.images.keys().collect::<Vec<_>>(), [IMAGE]);
+}
+
+#[tokio::test]
+async fn files_are_in_place_before_the_first_command_runs() {
+    let project = Project::new("files");
+    let engine = engine().await;
+    let script = "set -e; test \"$(cat /in/web/app.conf)\" = 'port = 80'; stat -c %a /in/web/app.conf | grep -qx 444; \
+                  stat -c %a /in/secret | grep -qx 400; test -s /in/secret";
+    let spec = project.shell("web", script);
+    let file = |path: &str, content| InjectedFile {
+        path: path.to_owned(),
+        content,
+    };
+    let files = vec![
+        file(
+            "/in/web/app.conf",
+            FileContent::Text("port = 80".to_owned()),
+        ),
+        file("/in/secret", FileContent::Environment("PATH".to_owned())),
+    ];
+    engine.apply(&create(&spec)).await.unwrap();
+    engine
+        .apply(&Call::UploadFiles {
+            container: spec.name.clone(),
+            files,
+        })
+        .await
+        .unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    engine
+        .apply(&wait(&spec.name, Await::Completed, 60))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_run_says_its_exit_code_and_its_last_lines() {
+    let project = Project::new("fails");
+    let engine = engine().await;
+    let spec = project.shell(
+        "release",
+        "for line in $(seq 1 30); do echo line $line; done; echo no database >&2; exit 3",
+    );
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    let error = engine
+        .apply(&wait(&spec.name, Await::Completed, 60))
+        .await
+        .unwrap_err();
+    let EngineError::Ended {
+        service,
+        wanted,
+        code,
+        tail,
+        ..
+    } = error
+    else {
+        panic!("expected Ended, got {error}")
+    };
+    assert_eq!((service.as_str(), wanted, code), ("release", "done", 3));
+    assert_eq!(tail.0.len(), 20, "{:?}", tail.0);
+    assert!(tail.0.contains(&"no database".to_owned()), "{:?}", tail.0);
+    assert!(tail.0.contains(&"line 30".to_owned()), "{:?}", tail.0);
+}
+
+#[tokio::test]
+async fn a_container_that_never_gets_healthy_ends_the_wait_at_its_deadline() {
+    let project = Project::new("late");
+    let engine = engine().await;
+    let mut spec = project.shell("db", "echo starting; sleep 600");
+    spec.service.healthcheck = Some(health("false"));
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    let began = Instant::now();
+    let error = engine
+        .apply(&wait(&spec.name, Await::Healthy, 2))
+        .await
+        .unwrap_err();
+    let EngineError::Deadline {
+        service,
+        wanted,
+        seconds,
+        tail,
+        ..
+    } = error
+    else {
+        panic!("got {error}")
+    };
+    assert_eq!((service.as_str(), wanted, seconds), ("db", "healthy", 2));
+    assert_eq!(tail.0, ["starting"]);
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "the deadline was 2 s, it took {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_container_that_ends_while_it_is_waited_for_fails_the_wait_at_once() {
+    let project = Project::new("ends");
+    let engine = engine().await;
+    let mut spec = project.shell("db", "echo out of luck; sleep 0.5; exit 7");
+    spec.service.healthcheck = Some(health("false"));
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    let began = Instant::now();
+    let error = engine
+        .apply(&wait(&spec.name, Await::Healthy, 60))
+        .await
+        .unwrap_err();
+    let EngineError::Ended {
+        code: 7,
+        wanted: "healthy",
+        tail,
+        ..
+    } = error
+    else {
+        panic!("got {error}")
+    };
+    assert_eq!(tail.0, ["out of luck"]);
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "an event tells it, it took {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_container_that_its_restart_policy_brings_back_may_still_come_right() {
+    let project = Project::new("again");
+    let engine = engine().await;
+    // Its file survives a restart of the same container: it fails twice.
+    let script = "echo x >> /count; test $(wc -l < /count) -ge 3 || exit 1; sleep 600";
+    let mut spec = project.shell("db", script);
+    spec.service.healthcheck = Some(health("true"));
+    spec.service.restart = Restart::UnlessStopped;
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    engine
+        .apply(&wait(&spec.name, Await::Healthy, 60))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_container_that_ends_again_and_again_is_given_up() {
+    let project = Project::new("loop");
+    let engine = engine().await;
+    let mut spec = project.shell("db", "echo broken settings; exit 2");
+    spec.service.healthcheck = Some(health("true"));
+    spec.service.restart = Restart::UnlessStopped;
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    let error = engine
+        .apply(&wait(&spec.name, Await::Healthy, 60))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, EngineError::Ended { code: 2, .. }),
+        "got {error}"
+    );
+}
+
+#[tokio::test]
+async fn a_wait_for_a_container_that_ran_before_this_process_sees_its_changes() {
+    let project = Project::new("before");
+    let mut spec = project.shell("db", "sleep 2; touch /well; sleep 600");
+    spec.service.healthcheck = Some(health("test -e /well"));
+    {
+        let first = engine().await;
+        first.apply(&create(&spec)).await.unwrap();
+        first.apply(&start(&spec.name)).await.unwrap();
+    }
+    let second = engine().await;
+    let began = Instant::now();
+    second
+        .apply(&wait(&spec.name, Await::Healthy, 60))
+        .await
+        .unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "an event tells it, not the look: {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_removed_container_is_gone_for_who_waits_and_for_who_starts_it() {
+    let project = Project::new("gone");
+    let engine = engine().await;
+    let mut spec = project.shell("db", "sleep 600");
+    spec.service.healthcheck = Some(health("false"));
+    engine.apply(&create(&spec)).await.unwrap();
+    let id = engine.observe(&project.scope()).await.unwrap().containers[&spec.name]
+        .id
+        .clone();
+    engine
+        .apply(&Call::RemoveContainer {
+            name: spec.name.clone(),
+            id,
+        })
+        .await
+        .unwrap();
+    for call in [start(&spec.name), wait(&spec.name, Await::Healthy, 20)] {
+        let error = engine.apply(&call).await.unwrap_err();
+        assert!(
+            matches!(error, EngineError::Gone { .. }),
+            "{call:?} gave {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_command_in_a_container_fails_with_its_code_and_what_it_wrote() {
+    let project = Project::new("exec");
+    let engine = engine().await;
+    let spec = project.shell("web", "sleep 600");
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    let exec = |script: &str, seconds| Call::Exec {
+        container: spec.name.clone(),
+        command: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        deadline: Span::seconds(seconds),
+    };
+    engine.apply(&exec("true", 30)).await.unwrap();
+    let error = engine
+        .apply(&exec("echo told; echo wrong >&2; exit 4", 30))
+        .await
+        .unwrap_err();
+    let EngineError::ExecFailed { code, output, .. } = error else {
+        panic!("got {error}")
+    };
+    assert_eq!((code, output.as_str()), (4, "told\nwrong"));
+    let error = engine.apply(&exec("sleep 60", 1)).await.unwrap_err();
+    assert!(
+        matches!(error, EngineError::Deadline { seconds: 1, .. }),
+        "got {error}"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_end_and_kills_after_the_grace() {
+    let project = Project::new("stop");
+    let engine = engine().await;
+    let mut spec = project.shell("deaf", "trap '' TERM; while :; do sleep 0.1; done");
+    spec.service.init = false;
+    engine.apply(&create(&spec)).await.unwrap();
+    engine.apply(&start(&spec.name)).await.unwrap();
+    let id = engine.observe(&project.scope()).await.unwrap().containers[&spec.name]
+        .id
+        .clone();
+    let began = Instant::now();
+    let grace = Some(Span(Duration::from_millis(1500)));
+    engine
+        .apply(&Call::StopContainer {
+            name: spec.name.clone(),
+            id,
+            grace,
+        })
+        .await
+        .unwrap();
+    assert!(
+        began.elapsed() >= Duration::from_secs(2),
+        "its grace is never cut short: {:?}",
+        began.elapsed()
+    );
+    let found = engine.observe(&project.scope()).await.unwrap();
+    assert_eq!(
+        found.containers[&spec.name].state,
+        ContainerState::Exited { code: 137 }
+    );
+}

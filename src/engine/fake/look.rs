@@ -1,0 +1,102 @@
+//! Looking: the world as an engine room reports it.
+
+use std::collections::BTreeMap;
+
+use scalectl_engine::Scope;
+use scalectl_plan::{
+    EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume,
+    Ownership,
+};
+
+use crate::world::{Container, World};
+
+pub(crate) type Labels = BTreeMap<String, String>;
+
+pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
+    let project = scope.project.as_str();
+    let containers: BTreeMap<_, _> = world
+        .containers
+        .iter()
+        .map(|(name, it)| (name.clone(), container(world, project, it)))
+        .collect();
+    let networks = world.networks.iter().map(|(name, it)| {
+        let ownership = ownership(project, &it.labels);
+        let id = it.id.clone();
+        (name.clone(), ObservedNetwork { id, ownership })
+    });
+    let volumes = world.volumes.iter().map(|(name, labels)| {
+        let is_member_data = labels.get(LABELS.data).is_some_and(|it| it == "member");
+        let ownership = ownership(project, labels);
+        let observed = ObservedVolume {
+            ownership,
+            is_member_data,
+        };
+        (name.clone(), observed)
+    });
+    let images = scope.images.iter().filter_map(|reference| {
+        let id = world.images.get(reference)?.clone();
+        Some((reference.clone(), ImageFacts { id }))
+    });
+    Observed {
+        engine: EngineFacts { api: world.api },
+        phase: phase(world, project),
+        networks: networks.collect(),
+        volumes: volumes.collect(),
+        images: images.collect(),
+        containers,
+    }
+}
+
+fn phase(world: &World, project: &str) -> Option<u8> {
+    let all = world.containers.values();
+    let ours = all.filter(|it| ownership(project, &it.labels) == Ownership::Ours);
+    let mut phases = ours.filter_map(|it| it.labels.get(LABELS.phase)?.parse().ok());
+    phases.next()
+}
+
+pub(crate) fn ownership(project: &str, labels: &Labels) -> Ownership {
+    let owner = match labels.get(LABELS.project) {
+        Some(found) if found == project => return Ownership::Ours,
+        Some(other) => format!("scalectl project {other}"),
+        None => "a stranger".to_owned(),
+    };
+    Ownership::Foreign { owner }
+}
+
+fn container(world: &World, project: &str, it: &Container) -> ObservedContainer {
+    let ownership = ownership(project, &it.labels);
+    let is_ours = ownership == Ownership::Ours;
+    let label = |name: &str| {
+        let found = it.labels.get(name).filter(|_| is_ours);
+        found.cloned().unwrap_or_default()
+    };
+    let services = label(LABELS.compose_depends_on);
+    let services = services.split(',').filter_map(|it| it.split(':').next());
+    let services = services.filter(|name| !name.is_empty());
+    let mut others = world.containers.values();
+    let is_joined = others.any(|other| other.joins.as_ref() == Some(&it.id));
+    let places = it.networks.iter();
+    ObservedContainer {
+        id: it.id.clone(),
+        ownership,
+        service: label(LABELS.service),
+        number: label(LABELS.number).parse().unwrap_or_default(),
+        hash: label(LABELS.hash),
+        image_id: it.image_id.clone(),
+        state: it.state.clone(),
+        health: it.health,
+        depends_on: services.map(str::to_owned).collect(),
+        network_of: it.joins.clone(),
+        started_at: it.started_at.filter(|_| is_joined || it.joins.is_some()),
+        networks: places
+            .clone()
+            .map(|(name, place)| (name.clone(), place.network_id.clone()))
+            .collect(),
+        addresses: places
+            .filter_map(|(name, place)| Some((name.clone(), place.address.clone()?)))
+            .collect(),
+        volumes: it.spec.volume_names.iter().cloned().collect(),
+        writes: it.writes().cloned().collect(),
+        published: it.published(),
+    }
+}

@@ -1,0 +1,140 @@
+//! `down`: users before what they use, and data only when asked.
+
+use insta::assert_snapshot;
+use scalectl_plan::Volumes;
+
+use crate::scene::{Scene, at, steps};
+use crate::stack::STACK;
+
+#[test]
+fn down_stops_users_first_and_keeps_volumes() {
+    assert_snapshot!(Scene::after(STACK).plan_down(Volumes::Keep), @"
+     1 shop-agent-1       stop             not wanted
+     2 shop-agent-1       remove           not wanted  after 1
+     3 shop-app-1         stop             not wanted
+     4 shop-app-1         remove           not wanted  after 3
+     5 shop-worker-1      stop             not wanted
+     6 shop-worker-1      remove           not wanted  after 5
+     7 shop-release-1     remove           not wanted  after 3, 5
+     8 shop-db-1-1        stop             not wanted  after 3, 5
+     9 shop-db-1-1        remove           not wanted  after 8
+    10 shop-pooler-1      stop             not wanted  after 3, 5
+    11 shop-pooler-1      remove           not wanted  after 10
+    12 shop-bootstrap-1   remove           not wanted  after 1, 8, 10
+    13 shop-pooler-net-1  stop             not wanted  after 10
+    14 shop-pooler-net-1  remove           not wanted  after 13
+    15 shop_default       remove-network   not wanted  after 2, 4, 6, 7, 9, 14
+    keeps volume shop_db-1-data (`--volumes` removes it)
+    keeps volume shop_pooler-conf (`--volumes` removes it)
+    keeps volume shop_state (`--volumes` removes it)
+    ");
+}
+
+#[test]
+fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
+    let scene = Scene::after(STACK);
+    let plan = scene.plan_down(Volumes::Remove);
+    assert_eq!(
+        plan.destroys().collect::<Vec<_>>(),
+        ["shop_db-1-data", "shop_pooler-conf", "shop_state"]
+    );
+    assert!(plan.keeps.is_empty());
+    let last: Vec<_> = plan
+        .to_string()
+        .lines()
+        .rev()
+        .take(4)
+        .map(str::to_owned)
+        .collect();
+    assert_snapshot!(last.join("\n"), @"
+    18 shop_state         remove-volume    removal of data asked  after 12
+    17 shop_pooler-conf   remove-volume    removal of data asked  after 11, 12
+    16 shop_db-1-data     remove-volume    removal of data asked  after 9
+    15 shop_default       remove-network   not wanted  after 2, 4, 6, 7, 9, 14
+    ");
+    scene.run(&plan);
+    assert!(
+        scene.look(STACK).is_empty(),
+        "nothing of the project may be left"
+    );
+}
+
+#[test]
+fn stops_of_a_chain_wait_for_stops_alone() {
+    let mut text = "name: shop\nservices:\n  s0: {image: app, restart: always}\n".to_owned();
+    for number in 1..4 {
+        let before = number - 1;
+        text += &format!(
+            "  s{number}: {{image: app, restart: always, depends_on: {{s{before}: {{condition: service_started}}}}}}\n"
+        );
+    }
+    assert_snapshot!(Scene::after(&text).plan_down(Volumes::Keep), @"
+    1 shop-s3-1     stop             not wanted
+    2 shop-s3-1     remove           not wanted  after 1
+    3 shop-s2-1     stop             not wanted  after 1
+    4 shop-s2-1     remove           not wanted  after 3
+    5 shop-s1-1     stop             not wanted  after 3
+    6 shop-s1-1     remove           not wanted  after 5
+    7 shop-s0-1     stop             not wanted  after 5
+    8 shop-s0-1     remove           not wanted  after 7
+    9 shop_default  remove-network   not wanted  after 2, 4, 6, 8
+    ");
+}
+
+#[test]
+fn independent_services_all_stop_at_once() {
+    let mut text = "name: shop\nservices:\n".to_owned();
+    for number in 0..20 {
+        text += &format!("  s{number}: {{image: app, restart: always}}\n");
+    }
+    let plan = Scene::after(&text).plan_down(Volumes::Keep);
+    let stops = plan.operations.iter().filter(|it| it.call.verb() == "stop");
+    assert_eq!(stops.clone().count(), 20);
+    assert!(stops.into_iter().all(|it| it.after.is_empty()), "{plan}");
+}
+
+#[test]
+fn a_half_built_stack_goes_as_whole_as_a_finished_one() {
+    let scene = Scene::new();
+    scene.up_until(STACK, at("start", "shop-release-1"));
+    scene.run(&scene.plan_down(Volumes::Remove));
+    assert!(scene.look(STACK).is_empty());
+    assert!(
+        scene.plan_down(Volumes::Remove).is_empty(),
+        "twice has nothing to do"
+    );
+}
+
+#[test]
+fn containers_in_any_state_go() {
+    let text = "name: shop\nservices:\n  a: {image: app, restart: always}\n  b: {image: app, restart: always}\n  c: {image: app, restart: always}\n  d: {image: app, restart: always}\n";
+    let scene = Scene::after(text);
+    scene.world().crash("shop-a-1");
+    scene.world().pause("shop-b-1");
+    scene.world().leave_dead("shop-c-1");
+    scene.world().containers.get_mut("shop-d-1").unwrap().state =
+        scalectl_plan::ContainerState::Removing;
+    let plan = scene.plan_down(Volumes::Keep);
+    assert_eq!(
+        steps(&plan),
+        [
+            "stop shop-a-1",
+            "remove shop-a-1",
+            "stop shop-b-1",
+            "remove shop-b-1",
+            "remove shop-c-1",
+            "remove shop-d-1",
+            "remove-network shop_default"
+        ],
+        "only what has or gets processes is stopped"
+    );
+}
+
+#[test]
+fn another_project_and_its_volumes_are_left_alone() {
+    let scene = Scene::after(STACK);
+    let other = STACK.replace("name: shop", "name: shop-2");
+    scene.up(&other);
+    scene.run(&scene.plan_down(Volumes::Remove));
+    assert!(scene.plan(&other).is_empty(), "{}", scene.plan(&other));
+}

@@ -1,0 +1,17 @@
+//! What planning promises, read as plans: documents in, plan text out.
+//!
+//! Every scene is what applying earlier documents to the fake engine left, so
+//! that no test rests on a state that an engine would never be in.
+
+mod change;
+mod cluster;
+mod conflicts;
+mod down;
+mod holder;
+mod moves;
+mod resume;
+mod roll;
+mod saved;
+mod scene;
+mod stack;
+mod up;

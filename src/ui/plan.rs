@@ -1,0 +1,116 @@
+//! A plan for people: what is made, replaced and removed, and why.
+
+use std::collections::BTreeMap;
+
+use scalectl_plan::{Call, Cause, Plan};
+
+/// One line a container, network, volume or image, with sign and cause; then
+/// what is kept and what is destroyed. The single calls stand in `--output json`.
+pub fn plan_text(plan: &Plan) -> String {
+    if plan.is_empty() {
+        return format!("{}: nothing to do, everything is as wanted\n", plan.project);
+    }
+    let mut lines = Vec::new();
+    for (subject, change) in changes(plan) {
+        lines.push(format!(
+            "{} {:9} {:32} {}",
+            change.sign(),
+            change.kind,
+            subject,
+            change.words()
+        ));
+    }
+    lines.push(String::new());
+    lines.push(summary(plan));
+    for volume in &plan.keeps {
+        lines.push(format!(
+            "keeps volume {volume} with its data (`--volumes` removes it)"
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// One sentence that counts.
+pub fn summary(plan: &Plan) -> String {
+    let changes = changes(plan);
+    let count = |sign: &str| {
+        changes
+            .values()
+            .filter(|change| change.sign() == sign)
+            .count()
+    };
+    let (made, changed, removed) = (count("+"), count("~"), count("-"));
+    let mut text = format!("{made} to make, {changed} to change, {removed} to remove");
+    let destroyed: Vec<_> = plan.destroys().collect();
+    if !destroyed.is_empty() {
+        text += &format!("; destroys the data in {}", destroyed.join(", "));
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Change {
+    kind: &'static str,
+    is_made: bool,
+    is_removed: bool,
+    is_run: bool,
+    cause: Cause,
+}
+
+impl Change {
+    fn sign(&self) -> &'static str {
+        match (self.is_made, self.is_removed) {
+            (true, false) => "+",
+            (false, true) => "-",
+            _ => "~",
+        }
+    }
+
+    fn words(&self) -> String {
+        let verb = match (self.is_made, self.is_removed, self.is_run) {
+            (true, true, _) => "replace",
+            (true, false, _) => "make",
+            (false, true, _) => "remove",
+            (false, false, true) => "start",
+            (false, false, false) => "wait for",
+        };
+        format!("{verb}: {}", self.cause)
+    }
+}
+
+fn changes(plan: &Plan) -> BTreeMap<&str, Change> {
+    let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
+    for operation in &plan.operations {
+        let subject = operation.call.subject();
+        let change = changes.entry(subject).or_insert_with(|| Change {
+            kind: kind(&operation.call),
+            is_made: false,
+            is_removed: false,
+            is_run: false,
+            cause: operation.cause.clone(),
+        });
+        match &operation.call {
+            Call::CreateContainer { .. }
+            | Call::CreateNetwork { .. }
+            | Call::CreateVolume { .. }
+            | Call::PullImage { .. } => change.is_made = true,
+            Call::RemoveContainer { .. }
+            | Call::RemoveNetwork { .. }
+            | Call::RemoveVolume { .. } => {
+                change.is_removed = true;
+            }
+            Call::StartContainer { .. } | Call::UnpauseContainer { .. } => change.is_run = true,
+            _ => {}
+        }
+    }
+    changes
+}
+
+fn kind(call: &Call) -> &'static str {
+    match call {
+        Call::PullImage { .. } => "image",
+        Call::CreateNetwork { .. } | Call::RemoveNetwork { .. } => "network",
+        Call::CreateVolume { .. } | Call::RemoveVolume { .. } => "volume",
+        _ => "container",
+    }
+}
