@@ -112,7 +112,9 @@ impl<'a> Planner<'a, '_> {
             return Vec::new();
         }
         let mut before = change.before.clone();
-        before.extend(self.needs(change.service));
+        if change.missing > 0 {
+            before.extend(self.needs(change.service));
+        }
         let mut ended = Vec::new();
         for old in holders {
             let cause = match self.goal.compose.services.contains_key(&old.1.service) {

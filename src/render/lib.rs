@@ -10,6 +10,7 @@
 mod assemble;
 mod error;
 mod helpers;
+mod patroni;
 mod settings;
 mod templates;
 mod view;

@@ -29,6 +29,16 @@ fn render(phase: u8, yaml: &str) -> Rendered {
 const SMALL: &str = "name: shop\napp: {build: ., command: [run], release: [migrate], workers: {packer: {command: [pack]}}}\n";
 
 #[test]
+fn phase_2_renders_and_reads_back() {
+    let rendered = render(2, SMALL);
+    if let Ok(path) = std::env::var("SHOW") {
+        std::fs::write(path + ".2", &rendered.text).unwrap();
+    }
+    assert!(rendered.compose.services.contains_key("db-3"), "phase 2 has three database members");
+    assert!(rendered.compose.services.contains_key("cache"), "phase 2 has a cache");
+}
+
+#[test]
 fn phase_1_renders_and_reads_back() {
     let rendered = render(1, SMALL);
     if let Ok(path) = std::env::var("SHOW") {

@@ -11,7 +11,7 @@ use scalectl_model::{App, Component, Resources, SecretDelivery, SecretSource, So
 use scalectl_phase::Stack;
 use serde::Serialize;
 
-use crate::Facts;
+use crate::{Facts, patroni};
 
 /// The data of every template.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +41,7 @@ pub(crate) struct View {
 pub(crate) struct MemberView {
     pub number: u32,
     pub name: String,
+    pub is_first: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -102,13 +103,10 @@ pub(crate) struct EdgeView {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DatabaseView {
     pub version: String,
-    pub memory_bytes: u64,
     pub memory_mib: u64,
-    /// A quarter of a member's memory, as PostgreSQL's documentation advises.
-    pub shared_buffers_mib: u64,
-    /// What the planner may count on: two thirds.
-    pub effective_cache_mib: u64,
-    pub settings: BTreeMap<String, String>,
+    /// Patroni's dynamic configuration: what all members share and may change
+    /// while they run.
+    pub dynamic: serde_json::Value,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -189,11 +187,8 @@ impl View {
             },
             database: DatabaseView {
                 version: app.database.version.clone(),
-                memory_bytes: app.database.memory.get(),
                 memory_mib: app.database.memory.get() / MIB,
-                shared_buffers_mib: app.database.memory.get() / MIB / 4,
-                effective_cache_mib: app.database.memory.get() / MIB * 2 / 3,
-                settings: app.database.settings.clone(),
+                dynamic: patroni::dynamic(&app.database),
             },
             cache: CacheView {
                 memory_bytes: app.cache.memory.get(),
@@ -272,7 +267,7 @@ impl LimitsView {
             .cpus
             .map_or(0.0, |cpus| f64::from(cpus.millis()) / 1000.0);
         Self {
-            memory: format!("{}b", resources.memory.get()),
+            memory: ByteSize(resources.memory.get()).to_string(),
             cpus,
         }
     }
@@ -296,6 +291,7 @@ fn members(stack: &Stack, component: &str) -> Vec<MemberView> {
         .map(|number| MemberView {
             number,
             name: format!("{stem}-{number}"),
+            is_first: number == 1,
         })
         .collect()
 }

@@ -8,6 +8,7 @@
 
 mod authority;
 mod check;
+mod contents;
 mod error;
 mod placeholders;
 mod run;

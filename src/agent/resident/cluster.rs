@@ -149,7 +149,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((view.leader.as_deref(), view.paused), (Some("db-1"), true));
-        assert_eq!(view.members[0].pending_restart, true);
+        assert!(view.members[0].pending_restart);
         assert_eq!(view.members[2].lag_bytes, None);
         assert_eq!(names(&view, &[]), ["db-2"]);
     }

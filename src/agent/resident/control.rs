@@ -72,7 +72,7 @@ pub struct Control {
 /// Opens the socket; one that an earlier agent left is replaced.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => UnixListener::bind(path),
     }
 }
@@ -96,8 +96,7 @@ pub async fn serve(listener: UnixListener, control: Control) {
 async fn answer(mut stream: UnixStream, control: Arc<Control>) {
     let mut line = String::new();
     let (read, mut write) = stream.split();
-    let asked = BufReader::new(read.take(REQUEST_LIMIT_BYTES));
-    let mut asked = asked;
+    let mut asked = BufReader::new(read.take(REQUEST_LIMIT_BYTES));
     match timeout(Duration::from_secs(5), asked.read_line(&mut line)).await {
         Ok(Ok(length)) if length > 0 => {}
         _ => return,

@@ -18,6 +18,7 @@ mod edges;
 mod endpoints;
 mod http;
 mod metrics;
+mod patch;
 mod pooler;
 mod routes;
 mod serve;

@@ -136,6 +136,8 @@ impl DockerEngine {
             Some(Ok(found)) => found,
             Some(Err(error)) => match Fault::from(error) {
                 fault if fault.status() == Some(404) => return Ok(None),
+                // It has just been started or is about to end.
+                Fault::Answered { message, .. } if message.contains("no metrics") => return Ok(None),
                 fault => return Err(fault),
             },
         };

@@ -156,7 +156,8 @@ impl World {
     fn port_free(&self, container: &str, it: &Container) -> Ended {
         let any = |ip: &str| matches!(ip, "0.0.0.0" | "::" | "");
         for port in &it.spec.service.ports {
-            let address = port.host_ip.clone().unwrap_or_default();
+            let address = port.host_ip.clone();
+            let address = address.unwrap_or_else(|| "0.0.0.0".to_owned());
             let number = port.published.parse().unwrap_or_default();
             let holder = self.containers.iter().find(|(name, other)| {
                 let published = other.published();

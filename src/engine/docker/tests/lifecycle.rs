@@ -169,7 +169,7 @@ async fn a_failed_run_says_its_exit_code_and_its_last_lines() {
     let engine = engine().await;
     let spec = project.shell(
         "release",
-        "for line in $(seq 1 30); do echo line $line; done; echo no database >&2; exit 3",
+        "for line in $(seq 1 30); do echo line $line; done; echo no database; exit 3",
     );
     engine.apply(&create(&spec)).await.unwrap();
     engine.apply(&start(&spec.name)).await.unwrap();

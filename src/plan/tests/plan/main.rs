@@ -3,6 +3,13 @@
 //! Every scene is what applying earlier documents to the fake engine left, so
 //! that no test rests on a state that an engine would never be in.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod change;
 mod cluster;
 mod conflicts;

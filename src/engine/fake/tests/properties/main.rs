@@ -3,6 +3,13 @@
 //! Each past is what an earlier document left behind: applied wholly or killed
 //! in between, and then disturbed as users, crashes and engines do.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod audit;
 mod documents;
 mod past;
