@@ -15,12 +15,13 @@ pub enum Exit {
     Unknown,
     Changes,
     Locked,
+    Unwell,
     Interrupted,
 }
 
 impl Exit {
     /// Every code with its meaning, in order.
-    pub const ALL: [(Self, u8, &'static str); 11] = [
+    pub const ALL: [(Self, u8, &'static str); 12] = [
         (Self::Done, 0, "done, or there was nothing to do"),
         (
             Self::Bug,
@@ -52,9 +53,14 @@ impl Exit {
         (
             Self::Changes,
             8,
-            "`plan --detailed-exit-code` or `check`-like use: there are changes",
+            "`plan --detailed-exit-code`: there are changes",
         ),
         (Self::Locked, 9, "somebody else is changing this stack"),
+        (
+            Self::Unwell,
+            10,
+            "`status --exit-code`, `doctor` or `images check`: something is not as it should be",
+        ),
         (
             Self::Interrupted,
             130,

@@ -55,7 +55,6 @@ iptables_folder() {
     as_root iptables-legacy --wait --table nat --list-rules >/dev/null 2>&1 ||
         die "iptables does not work on this machine, neither by nf_tables nor legacy" \
             "ask it why: iptables -t nat -S (a kernel module, or a privilege, may be missing)"
-    note "iptables: this kernel lacks nf_tables, the engine gets iptables-legacy"
     mkdir -p "$folder"
     for tool in iptables ip6tables iptables-save iptables-restore ip6tables-save ip6tables-restore; do
         ln -sf "/usr/sbin/${tool/tables/tables-legacy}" "$folder/$tool"

@@ -56,6 +56,7 @@ run_dockerd() {
         # `ip netns exec` would hide the cgroup mounts from dockerd.
         enter=(nsenter "--net=/run/netns/$net")
     fi
+    _clear_stale_pidfile "$dir/exec/containerd/containerd.pid" "$dir/exec/containerd/"
     # Many test stacks at once use up the engine's own 31 networks.
     _launch "$dir/docker.pid" "$dir/dockerd.log" "$(engine_host "$name")" "$bin" "${enter[@]}" \
         dockerd "--host=$(engine_host "$name")" "--pidfile=$dir/docker.pid" \
@@ -78,7 +79,7 @@ stop_engine() {
     pid=$(_dockerd_pid "$(engine_dir "$name")/docker.pid")
     [ -n "$pid" ] || return 0
     step "stopping the engine $name (pid $pid)"
-    as_root kill -TERM "$pid"
+    _signal TERM "$pid"
     _wait_gone "$pid" || {
         warn "the engine $name did not end within $_STOP_LIMIT_SECONDS s, killing it"
         kill_engine "$name"
@@ -91,8 +92,9 @@ kill_engine() {
     local dir pid shim pids=()
     dir=$(engine_dir "$1")
     pid=$(_dockerd_pid "$dir/docker.pid")
-    [ -z "$pid" ] || pids+=("$pid")
-    pid=$(cat "$dir/exec/containerd/containerd.pid" 2>/dev/null || true)
+    # Its children too: containerd and the proxies of published ports.
+    [ -z "$pid" ] || mapfile -t pids < <(printf '%s\n' "$pid" && _children_of "$pid")
+    pid=$(as_root cat "$dir/exec/containerd/containerd.pid" 2>/dev/null || true)
     # Its configuration file lies in our folder: not a pid that somebody else got since.
     [ -z "$pid" ] || ! _cmdline_has "$pid" "$dir/exec/containerd/" || pids+=("$pid")
     for shim in $(_shims_of "$dir/exec/containerd/containerd.sock"); do
@@ -100,8 +102,9 @@ kill_engine() {
         mapfile -t -O "${#pids[@]}" pids < <(_children_of "$shim")
     done
     [ ${#pids[@]} -gt 0 ] || return 0
+    mapfile -t pids < <(printf '%s\n' "${pids[@]}" | sort -u)
     step "killing the engine $1 and its containers (${#pids[@]} processes)"
-    as_root kill -KILL "${pids[@]}" 2>/dev/null || true
+    _signal KILL "${pids[@]}"
     for pid in "${pids[@]}"; do
         _wait_gone "$pid" || die "process $pid of the engine $1 does not die" "see what it waits for: cat /proc/$pid/stack"
     done
@@ -145,8 +148,11 @@ _launch() {
     need_cgroups
     iptables=$(iptables_folder)
     # Otherwise not first: a folder of the system has a dockerd and a runc, too.
-    [ "$iptables" = /usr/sbin ] || path=$iptables:$path
-    _clear_stale_pidfile "$pidfile"
+    if [ "$iptables" != /usr/sbin ]; then
+        path=$iptables:$path
+        note "iptables: this kernel lacks nf_tables, the engine gets iptables-legacy"
+    fi
+    _clear_stale_pidfile "$pidfile" "--pidfile=$pidfile"
     [ ! -s "$log" ] || mv -f "$log" "$log.1"
     step "starting the engine at $host"
     # A session of its own, no terminal, and none of our open files: a lock or a
@@ -186,9 +192,12 @@ _dockerd_pid() {
     ! _cmdline_has "$pid" "--pidfile=$1" || printf '%s\n' "$pid"
 }
 
-# dockerd refuses to start over a pid file whose number belongs to anything alive.
+# dockerd refuses to start over a pid file whose number belongs to anything alive,
+# and 20.10 waits in vain for a containerd whose number does (a zombie counts, too).
 _clear_stale_pidfile() {
-    [ ! -e "$1" ] || [ -n "$(_dockerd_pid "$1")" ] || as_root rm -f "$1"
+    local pidfile=$1 command=$2 pid
+    pid=$(as_root cat "$pidfile" 2>/dev/null || true)
+    [ -z "$pid" ] || _cmdline_has "$pid" "$command" || as_root rm -f "$pidfile"
 }
 
 _cmdline_has() {
@@ -196,6 +205,12 @@ _cmdline_has() {
     [ -r "/proc/$1/cmdline" ] || return 1
     line=$(tr '\0' ' ' <"/proc/$1/cmdline")
     [[ $line == *"$2"* ]]
+}
+
+# Bash's own kill: a minimal Debian has no program of that name. What ended by
+# itself meanwhile is no mistake.
+_signal() {
+    as_root bash -c 'kill -s "$@" 2>/dev/null' bash "$@" || true
 }
 
 _wait_gone() {

@@ -1,14 +1,10 @@
 # shellcheck shell=bash
 # Which Docker engine a script speaks to.
 #
-# need_engine (quickstart): the user's engine where one answers (DOCKER_HOST, the
-# CLI's context, the default socket); else an engine that these scripts started
-# before; else Debian's docker.io package (20.10 on 12, 26 on 13), started by
-# systemd or, without an init system, by us on the default socket.
-# need_current_engine (tests, benchmarks): the user's engine if it is new enough,
-# else one of our own (engine-build.sh) on its own socket.
-# start_engine, start_old_engine: further engines that a test may stop and kill.
-#
+# need_engine (quickstart): the user's engine where one answers; else one that these
+# scripts started before; else Debian's docker.io (20.10 on 12, 26 on 13), started by
+# systemd or, without an init system, by us. need_current_engine (tests, benchmarks):
+# the user's if it is new enough, else one of ours on its own socket.
 # Never installs over, reconfigures, stops or restarts an engine of the user's.
 # Next: dockerd.sh (how an engine of ours is run), engine-build.sh (its programs).
 

@@ -56,6 +56,9 @@ need_packages() {
         package_installed "$package" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
+    # Asks for sudo's password here, if at all, and not below a line of progress.
+    as_root true || die "$(id -un) may not use sudo: ${missing[*]} cannot be installed" \
+        "run this script as root, or install them yourself: apt-get install ${missing[*]}"
     _refresh_apt_lists
     mkdir -p "$SCALECTL_CACHE/log"
     run_logged "installing ${missing[*]}" "$SCALECTL_CACHE/log/apt-install.log" \

@@ -28,7 +28,7 @@ pub enum ResidentCommand {
 /// Runs one of them to its end.
 pub fn run(command: ResidentCommand) -> ExitCode {
     match command {
-        ResidentCommand::Bootstrap(args) => run_bootstrap(&args),
+        ResidentCommand::Bootstrap(args) => run_bootstrap(args),
         ResidentCommand::Launch(args) => {
             let error = launch::run(&args);
             Log::new("launch").error(&error);
@@ -58,7 +58,23 @@ pub fn run(command: ResidentCommand) -> ExitCode {
     }
 }
 
-fn run_bootstrap(args: &BootstrapArgs) -> ExitCode {
+fn run_bootstrap(args: BootstrapArgs) -> ExitCode {
+    let first = bootstrap_once(&args);
+    match args.every.filter(|_| first == ExitCode::SUCCESS) {
+        None => first,
+        Some(every) => match bootstrap::stay(every, move || {
+            bootstrap_once(&args);
+        }) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                Log::new("bootstrap").error(&error);
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn bootstrap_once(args: &BootstrapArgs) -> ExitCode {
     let log = Log::new("bootstrap");
     match bootstrap::run(args, OffsetDateTime::now_utc()) {
         Ok(report) => {

@@ -39,20 +39,25 @@ pub enum Change {
     Unchanged,
 }
 
+/// Whether a change waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    Yes,
+    No,
+}
+
 /// Makes `path` hold `content`, readable as `access` says, safe on disk.
 pub fn put(path: &Path, content: &[u8], access: Access) -> io::Result<Change> {
-    put_with(path, content, access, File::sync_all)
+    put_with(path, content, access, Durable::Yes)
 }
 
 /// The same without waiting for the disk: whole for every reader, but an older
 /// or empty file may be there after a power cut.
 pub fn put_unsynced(path: &Path, content: &[u8], access: Access) -> io::Result<Change> {
-    put_with(path, content, access, |_| Ok(()))
+    put_with(path, content, access, Durable::No)
 }
 
-type Sync = fn(&File) -> io::Result<()>;
-
-fn put_with(path: &Path, content: &[u8], access: Access, sync: Sync) -> io::Result<Change> {
+fn put_with(path: &Path, content: &[u8], access: Access, durable: Durable) -> io::Result<Change> {
     if holds(path, content)? {
         settle_access(path, access)?;
         return Ok(Change::Unchanged);
@@ -61,14 +66,14 @@ fn put_with(path: &Path, content: &[u8], access: Access, sync: Sync) -> io::Resu
         fs::remove_dir_all(path)?;
     }
     let unfinished = unfinished_beside(path);
-    let written =
-        write_new(&unfinished, content, access, sync).and_then(|()| fs::rename(&unfinished, path));
+    let written = write_new(&unfinished, content, access, durable)
+        .and_then(|()| fs::rename(&unfinished, path));
     if let Err(error) = written {
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }
-    if let Some(folder) = path.parent() {
-        sync(&File::open(folder)?)?;
+    if let (Durable::Yes, Some(folder)) = (durable, path.parent()) {
+        File::open(folder)?.sync_all()?;
     }
     Ok(Change::Written)
 }
@@ -118,7 +123,7 @@ fn settle_access(path: &Path, access: Access) -> io::Result<()> {
     Ok(())
 }
 
-fn write_new(path: &Path, content: &[u8], access: Access, sync: Sync) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8], access: Access, durable: Durable) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -129,7 +134,11 @@ fn write_new(path: &Path, content: &[u8], access: Access, sync: Sync) -> io::Res
         fchown(&file, Some(access.uid), Some(access.gid))?;
     }
     file.set_permissions(Permissions::from_mode(access.mode))?;
-    sync(&file)
+    if durable == Durable::Yes {
+        file.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 fn unfinished_beside(path: &Path) -> PathBuf {

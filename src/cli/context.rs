@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use scalectl_engine::ImageEngine;
 use scalectl_engine_docker::DockerEngine;
-use scalectl_model::{App, Source};
+use scalectl_model::App;
 use scalectl_phase::{Phase, Stack};
 use scalectl_render::{Facts, Rendered, Templates};
 use scalectl_ui::Printer;
 
 use crate::cli::Global;
 use crate::cli::error::CommandError;
+use crate::cli::images::app_image;
 use crate::cli::world::World;
 
 /// The tag of scalectl's own images: its version.
@@ -74,6 +76,12 @@ impl Context {
         }
     }
 
+    /// The stack's name: `-p`, or else the app's.
+    pub fn project_of(&self, app: &App) -> String {
+        let given = self.global.project.clone();
+        given.unwrap_or_else(|| app.name.to_string())
+    }
+
     /// The documents of a phase.
     pub async fn render(
         &self,
@@ -83,7 +91,7 @@ impl Context {
         let phases = self.phases()?;
         let phase = scalectl_phase::get(&phases, phase)?;
         let app = self.app(phase.phase)?;
-        let facts = facts(&app, engine).await?;
+        let facts = facts(&app, &self.project_of(&app), engine).await?;
         let stack = Stack::of(app, phase, self.global.project.as_deref());
         let templates = Templates::new(&self.overrides("templates")?);
         Ok(scalectl_render::compose(&stack, &facts, &templates)?)
@@ -123,11 +131,12 @@ fn collect(folder: &Path, prefix: &str, files: &mut Files) -> std::io::Result<()
 
 /// The app's image and command. A command that scale.yaml leaves out is the
 /// image's own, which only an engine that has the image can tell.
-async fn facts(app: &App, engine: Option<&DockerEngine>) -> Result<Facts, CommandError> {
-    let app_image = match &app.app.source {
-        Source::Image(image) => image.to_string(),
-        Source::Build(_) => format!("{}-app:latest", app.name),
-    };
+async fn facts(
+    app: &App,
+    project: &str,
+    engine: Option<&DockerEngine>,
+) -> Result<Facts, CommandError> {
+    let app_image = app_image(app, project);
     let given = app
         .app
         .command
@@ -151,6 +160,10 @@ async fn command_of_image(
     let Some(engine) = engine else {
         return Err(CommandError::NoCommand);
     };
-    let _ = (image, engine);
-    Err(CommandError::NoCommand)
+    let image = ImageEngine::image_config(engine, image).await?;
+    let image = image.ok_or(CommandError::NoCommand)?;
+    match [image.entrypoint, image.command].concat() {
+        none if none.is_empty() => Err(CommandError::NoCommand),
+        words => Ok(words),
+    }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
-use scalectl_plan::{Goal, Plan, Volumes};
+use scalectl_engine_docker::DockerEngine;
+use scalectl_plan::{Goal, Observed, Plan, Volumes};
 use scalectl_ui::{Answer, confirm, seconds};
 
 use crate::cli::apply;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::lock::{self, LockArgs, Wanted};
 
 /// Remove the stack; its volumes stay
 #[derive(clap::Args, Debug)]
@@ -24,35 +26,28 @@ pub struct DownArgs {
     /// Answer the question with yes
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    lock: LockArgs,
 }
 
 pub async fn run(args: &DownArgs, context: &Context) -> Result<ExitCode, CommandError> {
     let engine = context.engine().await?;
     let nothing = Compose::none(&context.project()?);
     let observed = engine.observe(&Scope::of(&nothing)).await?;
-    let volumes = if args.volumes {
-        Volumes::Remove
-    } else {
-        Volumes::Keep
-    };
-    let goal = Goal {
-        compose: &nothing,
-        volumes,
-        wait_timeout: Span(Duration::from_secs(120)),
-    };
-    let plan = scalectl_plan::build(&goal, &observed)?;
+    let plan = args.plan_from(&nothing, &observed)?;
     if plan.is_empty() {
         context
             .printer
             .say(&format!("{} is down, nothing to do", plan.project));
     } else {
         ask(args, context, &plan)?;
-        let report = apply::run(context, &engine, &plan, "down").await?;
-        context.printer.say(&format!(
-            "{} is down after {}",
-            plan.project,
-            seconds(report.elapsed)
-        ));
+        let wanted = Wanted {
+            project: &plan.project,
+            command: "down",
+            observed: &observed,
+        };
+        let work = args.apply(context, &engine, &nothing, &plan);
+        lock::held(args.lock, context, &engine, wanted, work).await?;
     }
     if !plan.keeps.is_empty() {
         context
@@ -63,6 +58,49 @@ pub async fn run(args: &DownArgs, context: &Context) -> Result<ExitCode, Command
             .say("`scalectl down --volumes` destroys them");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl DownArgs {
+    fn plan_from(&self, nothing: &Compose, observed: &Observed) -> Result<Plan, CommandError> {
+        let volumes = if self.volumes {
+            Volumes::Remove
+        } else {
+            Volumes::Keep
+        };
+        let goal = Goal {
+            compose: nothing,
+            volumes,
+            wait_timeout: Span(Duration::from_secs(120)),
+        };
+        Ok(scalectl_plan::build(&goal, observed)?)
+    }
+
+    /// Looks and plans once more, now that nobody else changes anything, and
+    /// runs that plan, unless it destroys more than was asked about.
+    async fn apply(
+        &self,
+        context: &Context,
+        engine: &DockerEngine,
+        nothing: &Compose,
+        asked: &Plan,
+    ) -> Result<(), CommandError> {
+        let plan = lock::unless_interrupted(async {
+            let observed = engine.observe(&Scope::of(nothing)).await?;
+            self.plan_from(nothing, &observed)
+        });
+        let plan = plan.await?;
+        let known: Vec<_> = asked.destroys().collect();
+        if !self.yes && plan.destroys().any(|volume| !known.contains(&volume)) {
+            return Err(CommandError::MoreToDestroy);
+        }
+        let report = apply::run(context, engine, &plan, "down").await?;
+        context.printer.say(&format!(
+            "{} is down after {}",
+            plan.project,
+            seconds(report.elapsed)
+        ));
+        Ok(())
+    }
 }
 
 fn ask(args: &DownArgs, context: &Context, plan: &Plan) -> Result<(), CommandError> {

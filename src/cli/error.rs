@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 use scalectl_engine::EngineError;
+use scalectl_engine_docker::LockError;
 use scalectl_execute::{ExecuteError, Failure};
+use scalectl_images::ImageError;
 use scalectl_model::Mistakes;
 use scalectl_phase::PhaseError;
 use scalectl_plan::PlanError;
@@ -13,6 +15,9 @@ use scalectl_render::RenderError;
 use scalectl_ui::{Printer, print_error, print_tail};
 
 use crate::exit::Exit;
+
+/// How many of a failed build's last lines are shown.
+const TAIL: usize = 20;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum CommandError {
@@ -31,6 +36,20 @@ pub enum CommandError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Lock(#[from] LockError),
+    #[error("somebody took this stack's lock away while it was held: the work was given up")]
+    #[diagnostic(
+        code(scalectl::cli::lock_lost),
+        help("what was under way may have happened; run the same command again: it looks first")
+    )]
+    LockLost,
+    #[error("stopped by Ctrl-C; nothing was changed")]
+    Interrupted,
     #[error("{action}")]
     Io {
         action: String,
@@ -68,6 +87,12 @@ pub enum CommandError {
     NeedsYes { question: String },
     #[error("nothing was changed: the answer was not `yes`")]
     Declined,
+    #[error("nothing was changed: more data would be destroyed than was asked about")]
+    #[diagnostic(
+        code(scalectl::cli::more_to_destroy),
+        help("the stack changed while the question stood; run the same command again")
+    )]
+    MoreToDestroy,
     #[error("what is there has changed since {} was made", file.display())]
     #[diagnostic(code(scalectl::cli::stale_plan), help("make a new one with `scalectl plan -o {}` and read it", file.display()))]
     StalePlan { file: PathBuf },
@@ -99,6 +124,11 @@ impl CommandError {
             ..
         } = self
         else {
+            if let Self::Engine(error) | Self::Image(ImageError::Engine(error)) = self {
+                let lines = error.tail();
+                let last = &lines[lines.len().saturating_sub(TAIL)..];
+                print_tail(printer, subject(error), last);
+            }
             return print_error(printer, self);
         };
         for failure in failures {
@@ -126,12 +156,29 @@ impl CommandError {
             Self::Plan(_)
             | Self::NeedsYes { .. }
             | Self::Declined
+            | Self::MoreToDestroy
             | Self::StalePlan { .. }
             | Self::BadPlan { .. } => Exit::Refused,
-            Self::Engine(error) => of_engine(error),
+            Self::Engine(error) | Self::Image(ImageError::Engine(error)) => of_engine(error),
+            Self::Lock(LockError::Engine(error)) => of_engine(error),
+            Self::Lock(LockError::Held { .. }) => Exit::Locked,
+            Self::LockLost => Exit::Unknown,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
+            Self::Image(ImageError::NoBase { .. } | ImageError::NotStatic) => Exit::Refused,
+            Self::Image(_) => Exit::Failed,
             Self::Execute { source, .. } => of_execution(source),
             Self::Io { .. } => Exit::Failed,
         }
+    }
+}
+
+/// Whose last lines an error holds.
+fn subject(error: &EngineError) -> &str {
+    match error {
+        EngineError::BuildFailed { image, .. } => image,
+        EngineError::Ended { container, .. } | EngineError::Deadline { container, .. } => container,
+        _ => "it",
     }
 }
 

@@ -10,7 +10,9 @@ mod completions;
 mod context;
 mod down;
 mod error;
+mod images;
 mod init;
+mod lock;
 mod phases;
 mod plan;
 mod render;
@@ -91,6 +93,7 @@ enum Command {
     Up(up::UpArgs),
     Status(status::StatusArgs),
     Down(down::DownArgs),
+    Images(images::ImagesArgs),
     Completions(completions::CompletionsArgs),
     #[command(flatten)]
     Resident(Hidden),
@@ -140,6 +143,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, CommandError> {
             Command::Up(args) => up::run(&args, &context).await,
             Command::Status(args) => status::run(&args, &context).await,
             Command::Down(args) => down::run(&args, &context).await,
+            Command::Images(args) => images::run(&args, &context).await,
             Command::Completions(args) => completions::run(&args),
             Command::Resident(Hidden::Resident(command)) => Ok(scalectl_agent::cli::run(command)),
         }

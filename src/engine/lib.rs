@@ -11,7 +11,7 @@ use scalectl_documents::Compose;
 use scalectl_plan::{Call, Observed};
 
 pub use error::{EngineError, LogTail};
-pub use images::{BuildRequest, ImageConfig, ImageEngine};
+pub use images::{BuildContext, BuildRequest, BuildTold, ImageConfig, ImageEngine};
 
 /// What to look at.
 #[derive(Debug, Clone)]

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use scalectl_engine::{BuildRequest, EngineError, ImageEngine};
+use futures_util::stream::{StreamExt, iter};
+use scalectl_engine::{BuildContext, BuildRequest, BuildTold, EngineError, ImageEngine};
 
-use crate::catalogue::{Recipe, base_reference, reference};
-use crate::context::{archive, hash};
+use crate::archive::{Hash, write_files};
+use crate::catalogue::{CATALOGUE, Recipe, base_reference, reference};
 
 /// The label that holds the hash of what an image was made from.
-const RECIPE_LABEL: &str = "dev.scalectl.recipe";
+pub(crate) const RECIPE_LABEL: &str = "dev.scalectl.recipe";
 /// The file name under which a network's own authorities go into a build.
 const EXTRA_AUTHORITY: &str = "extra-ca.crt";
+/// Builds at the same time: each runs a package manager of about 100 MB, and a
+/// small server has 1 GB.
+const AT_ONCE: usize = 4;
 
 /// What to build, and from what.
 #[derive(Debug, Clone)]
@@ -22,10 +26,10 @@ pub struct Build {
     /// The image that all stand on.
     pub base: String,
     /// This program, static: it goes into the agent's image.
-    pub program: Vec<u8>,
+    pub program: Arc<[u8]>,
     /// PEM text of authorities that builds must trust beside Debian's.
     pub extra_authorities: Option<String>,
-    /// Build although nothing has changed.
+    /// Build although nothing has changed, and every step anew.
     pub again: bool,
 }
 
@@ -38,6 +42,12 @@ pub enum BuildEvent {
     },
     Started {
         image: String,
+    },
+    Step {
+        image: String,
+        number: u32,
+        of: u32,
+        text: String,
     },
     /// A line that the build wrote.
     Line {
@@ -66,11 +76,30 @@ pub enum ImageError {
     #[diagnostic(
         code(scalectl::images::not_static),
         help(
-            "build it for a musl target: `cargo build --release --target x86_64-unknown-linux-musl`"
+            "build it for a musl target (`cargo build --release --target x86_64-unknown-linux-musl`), or name one that is static with `images build --program FILE`"
         )
     )]
     NotStatic,
-    #[error("pack the recipe of {image}")]
+    #[error("scalectl has no image of the name {name}")]
+    #[diagnostic(
+        code(scalectl::images::unknown),
+        help("its images are {}", CATALOGUE.map(|recipe| recipe.name).join(", "))
+    )]
+    Unknown { name: String },
+    #[error("{dockerfile} of {image} needs BuildKit: `{instruction}`")]
+    #[diagnostic(
+        code(scalectl::images::needs_buildkit),
+        help(
+            "build it yourself (`docker build -t {image} -f {folder}/{dockerfile} {folder}`), then use `--no-build`; or write the instruction without it"
+        )
+    )]
+    NeedsBuildKit {
+        image: String,
+        dockerfile: String,
+        folder: String,
+        instruction: String,
+    },
+    #[error("pack the build folder of {image}")]
     Pack {
         image: String,
         #[source]
@@ -81,7 +110,43 @@ pub enum ImageError {
     Engine(#[from] EngineError),
 }
 
-/// Builds what is not current: the agent's image first, then all others at once.
+impl Build {
+    /// All images that a phase needs, on scalectl's own base.
+    pub fn of_phase(phase: u8, tag: &str, program: Arc<[u8]>) -> Self {
+        let recipes = CATALOGUE.into_iter();
+        let recipes = recipes.filter(|recipe| recipe.since_phase <= phase);
+        Self::of(recipes.collect(), tag, program)
+    }
+
+    /// The images of these names, and the agent's, which others take files from.
+    ///
+    /// # Errors
+    /// A name that no image has.
+    pub fn of_names(names: &[String], tag: &str, program: Arc<[u8]>) -> Result<Self, ImageError> {
+        let unknown = |name: &&String| CATALOGUE.iter().all(|recipe| recipe.name != **name);
+        if let Some(name) = names.iter().find(unknown) {
+            return Err(ImageError::Unknown { name: name.clone() });
+        }
+        let recipes = CATALOGUE.into_iter();
+        let recipes = recipes
+            .filter(|recipe| recipe.name == "agent" || names.iter().any(|it| it == recipe.name));
+        Ok(Self::of(recipes.collect(), tag, program))
+    }
+
+    fn of(recipes: Vec<Recipe>, tag: &str, program: Arc<[u8]>) -> Self {
+        Self {
+            recipes,
+            tag: tag.to_owned(),
+            base: base_reference(),
+            program,
+            extra_authorities: None,
+            again: false,
+        }
+    }
+}
+
+/// Builds what is not current: the agent's image first, then all others, some
+/// at a time.
 ///
 /// # Errors
 /// The first build that fails; those under way are given up.
@@ -90,22 +155,15 @@ pub async fn build<E: ImageEngine>(
     engine: &E,
     tell: &dyn Fn(BuildEvent),
 ) -> Result<(), ImageError> {
-    if !crate::is_static(&build.program) {
-        return Err(ImageError::NotStatic);
-    }
-    let base = engine.image_config(&build.base).await?;
-    let base_id = base
-        .ok_or_else(|| ImageError::NoBase {
-            base: build.base.clone(),
-        })?
-        .id;
+    let Some(base) = engine.image_config(&build.base).await? else {
+        let base = build.base.clone();
+        return Err(ImageError::NoBase { base });
+    };
     let (first, rest): (Vec<_>, Vec<_>) =
         build.recipes.iter().partition(|recipe| !recipe.needs_agent);
     for group in [first, rest] {
-        let mut running: FuturesUnordered<_> = group
-            .into_iter()
-            .map(|recipe| one(build, recipe, &base_id, engine, tell))
-            .collect();
+        let builds = iter(group).map(|recipe| one(build, recipe, &base.id, engine, tell));
+        let mut running = builds.buffer_unordered(AT_ONCE);
         while let Some(outcome) = running.next().await {
             outcome?;
         }
@@ -121,87 +179,98 @@ async fn one<E: ImageEngine>(
     tell: &dyn Fn(BuildEvent),
 ) -> Result<(), ImageError> {
     let image = reference(recipe.name, &build.tag);
-    let request = request(build, recipe, base_id, engine).await?;
+    let basis = basis(build, recipe, base_id, engine).await?;
     let there = engine.image_config(&image).await?;
-    let is_current =
-        there.is_some_and(|it| it.labels.get(RECIPE_LABEL) == request.labels.get(RECIPE_LABEL));
+    let is_current = there.is_some_and(|it| it.labels.get(RECIPE_LABEL) == Some(&basis));
     if is_current && !build.again {
         tell(BuildEvent::Current { image });
         return Ok(());
     }
-    tell(BuildEvent::Started {
-        image: image.clone(),
-    });
-    let on_line = |line: &str| {
-        tell(BuildEvent::Line {
-            image: image.clone(),
-            line: line.to_owned(),
-        })
+    run(&request(build, recipe, image, basis)?, engine, tell).await
+}
+
+/// Runs one build and tells its course.
+pub(crate) async fn run<E: ImageEngine>(
+    request: &BuildRequest,
+    engine: &E,
+    tell: &dyn Fn(BuildEvent),
+) -> Result<(), ImageError> {
+    let image = || request.tag.clone();
+    tell(BuildEvent::Started { image: image() });
+    let on_told = |told| match told {
+        BuildTold::Step { number, of, text } => tell(BuildEvent::Step {
+            image: image(),
+            number,
+            of,
+            text,
+        }),
+        BuildTold::Line(line) => tell(BuildEvent::Line {
+            image: image(),
+            line,
+        }),
     };
-    engine.build_image(&request, &on_line).await?;
-    tell(BuildEvent::Done {
-        image: image.clone(),
-    });
+    engine.build_image(request, &on_told).await?;
+    tell(BuildEvent::Done { image: image() });
     Ok(())
 }
 
-async fn request<E: ImageEngine>(
+/// The hash of all that an image is made from: its recipe, its base, and the
+/// agent's image if it takes files from that.
+pub(crate) async fn basis<E: ImageEngine>(
     build: &Build,
     recipe: &Recipe,
     base_id: &str,
     engine: &E,
-) -> Result<BuildRequest, ImageError> {
-    let tag = reference(recipe.name, &build.tag);
-    let mut files = recipe.files();
-    if recipe.name == "agent" {
-        files.push(("scalectl".to_owned(), build.program.clone()));
+) -> Result<String, ImageError> {
+    let mut hash = Hash::default();
+    hash.part(base_id);
+    if recipe.needs_agent {
+        let agent = engine.image_config(&reference("agent", &build.tag)).await?;
+        let agent = agent.unwrap_or_default();
+        // What it was made from, if it tells: its id is another one each time.
+        hash.part(agent.labels.get(RECIPE_LABEL).unwrap_or(&agent.id));
     }
-    let recipe_files = archive(&files).map_err(|source| ImageError::Pack {
-        image: tag.clone(),
+    let packed = write_files(&files(build, recipe), &mut hash);
+    packed.map_err(|source| ImageError::Pack {
+        image: reference(recipe.name, &build.tag),
         source,
     })?;
-    let mut stands_on = base_id.to_owned();
-    let mut args = BTreeMap::from([("BASE".to_owned(), build.base.clone())]);
-    if recipe.needs_agent {
-        let agent = reference("agent", &build.tag);
-        stands_on += &engine.image_config(&agent).await?.unwrap_or_default().id;
-        args.insert("AGENT".to_owned(), agent);
-    }
-    let basis = hash(&[recipe_files.as_slice(), stands_on.as_bytes()].concat());
-    // Which authorities were trusted while fetching does not change the result.
-    let context = match (&build.extra_authorities, recipe.fetches_by_tls) {
-        (Some(authorities), true) => {
-            files.push((EXTRA_AUTHORITY.to_owned(), authorities.clone().into_bytes()));
-            archive(&files).map_err(|source| ImageError::Pack {
-                image: tag.clone(),
-                source,
-            })?
-        }
-        _ => recipe_files,
-    };
-    let labels = BTreeMap::from([(RECIPE_LABEL.to_owned(), basis)]);
-    Ok(BuildRequest {
-        tag,
-        context,
-        dockerfile: "Dockerfile".to_owned(),
-        args,
-        labels,
-    })
+    Ok(hash.hex())
 }
 
-impl Build {
-    /// All images that a phase needs, on scalectl's own base.
-    pub fn of_phase(phase: u8, tag: &str, program: Vec<u8>) -> Self {
-        Self {
-            recipes: crate::CATALOGUE
-                .into_iter()
-                .filter(|recipe| recipe.since_phase <= phase)
-                .collect(),
-            tag: tag.to_owned(),
-            base: base_reference(),
-            program,
-            extra_authorities: None,
-            again: false,
-        }
+fn files(build: &Build, recipe: &Recipe) -> Vec<(String, Vec<u8>)> {
+    let mut files = recipe.files();
+    if recipe.name == "agent" {
+        files.push(("scalectl".to_owned(), build.program.to_vec()));
     }
+    files
+}
+
+fn request(
+    build: &Build,
+    recipe: &Recipe,
+    tag: String,
+    basis: String,
+) -> Result<BuildRequest, ImageError> {
+    if recipe.name == "agent" && !crate::is_static(&build.program) {
+        return Err(ImageError::NotStatic);
+    }
+    let mut args = BTreeMap::from([("BASE".to_owned(), build.base.clone())]);
+    if recipe.needs_agent {
+        args.insert("AGENT".to_owned(), reference("agent", &build.tag));
+    }
+    let mut files = files(build, recipe);
+    // Which authorities were trusted while fetching does not change the result,
+    // so they are no part of the hash.
+    if let (Some(authorities), true) = (&build.extra_authorities, recipe.fetches_by_tls) {
+        files.push((EXTRA_AUTHORITY.to_owned(), authorities.clone().into_bytes()));
+    }
+    Ok(BuildRequest {
+        tag,
+        context: BuildContext::new(move |to| write_files(&files, to)),
+        dockerfile: "Dockerfile".to_owned(),
+        args,
+        labels: BTreeMap::from([(RECIPE_LABEL.to_owned(), basis)]),
+        anew: build.again,
+    })
 }

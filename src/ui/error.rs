@@ -6,6 +6,9 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use crate::printer::Printer;
 
+/// Longer lines of a log are cut, in characters.
+const LINE_LIMIT: usize = 240;
+
 /// Prints an error for people. One with a place in a file shows the place.
 pub fn print_error(printer: &Printer, error: &dyn Diagnostic) {
     printer.say(&error_text(printer, error));
@@ -18,7 +21,9 @@ pub fn print_tail(printer: &Printer, container: &str, lines: &[String]) {
     }
     printer.say(&format!("last lines of {container}:"));
     for line in lines {
-        printer.say(&format!("  | {line}"));
+        let shown: String = line.chars().take(LINE_LIMIT).collect();
+        let rest = if shown.len() < line.len() { " ..." } else { "" };
+        printer.say(&format!("  | {shown}{rest}"));
     }
 }
 

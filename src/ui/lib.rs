@@ -5,16 +5,20 @@
 //! Next: `printer.rs` (where words go), `progress.rs` (a plan at work),
 //! `error.rs` (what went wrong), `plan.rs`, `table.rs`.
 
+mod builds;
 mod confirm;
 mod error;
 mod plan;
 mod printer;
 mod progress;
+mod quantity;
 mod table;
 
+pub use builds::Builds;
 pub use confirm::{Answer, confirm};
 pub use error::{print_error, print_tail};
 pub use plan::{plan_text, summary};
 pub use printer::{Format, Printer};
 pub use progress::{Progress, critical_path, seconds};
+pub use quantity::size;
 pub use table::table;

@@ -71,9 +71,9 @@ class Shop:
     """What the paths share: two databases (which may be one) and the cache."""
 
     def __init__(self, settings: Settings):
-        sizes = {"pool_size": settings.pool_size, "wait_seconds": settings.wait_seconds}
-        self.writes = Database("write", settings.database_url, **sizes)
-        self.reads = Database("read", settings.database_read_url, **sizes)
+        size, wait = settings.pool_size, settings.wait_seconds
+        self.writes = Database("write", settings.database_url, pool_size=size, wait_seconds=wait)
+        self.reads = Database("read", settings.database_read_url, pool_size=size, wait_seconds=wait)
         self.cache = Cache(settings.cache_url)
 
     def database(self, fresh: bool) -> Database:
@@ -107,9 +107,7 @@ def create(settings: Settings) -> FastAPI:
 
 def _add_orders(app: FastAPI, shop: Shop) -> None:
     async def place(order_id: str, body: OrderBody) -> Response:
-        order, is_new = await orders.place(
-            shop.writes, order_id, body.customer, body.quantities()
-        )
+        order, is_new = await orders.place(shop.writes, order_id, body.customer, body.quantities())
         metrics.ORDERS.labels("new" if is_new else "repeated").inc()
         return JSONResponse(order, 201 if is_new else 200, {"Location": f"/orders/{order_id}"})
 

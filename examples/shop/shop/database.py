@@ -10,7 +10,7 @@
 import asyncio
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -177,7 +177,5 @@ async def _ask_again(pool: AsyncConnectionPool[Any]) -> None:
     so ask for a connection and let the request time out.
     """
     if pool.get_stats()["requests_waiting"]:
-        try:
+        with suppress(PoolTimeout, TooManyRequests):
             await pool.putconn(await pool.getconn(timeout=0.05))
-        except (PoolTimeout, TooManyRequests):
-            pass

@@ -24,7 +24,7 @@ class Settings:
     """How long an idle connection of a client is kept."""
     pool_size: int
     """Connections to the database for writes, and as many for reads."""
-    wait_seconds: float
+    wait_seconds: int
     """How long a request may wait for the database before it is answered with 503."""
 
 

@@ -16,6 +16,7 @@ import os  # noqa: E402
 import socket  # noqa: E402
 import threading  # noqa: E402
 from types import FrameType  # noqa: E402
+from typing import Any  # noqa: E402
 
 import psycopg  # noqa: E402
 
@@ -34,7 +35,7 @@ IDLE_SECONDS = 0.5
 PAUSE_SECONDS = 0.5
 
 # As in the web process (database.py): nothing that outlives a transaction.
-CONNECT_OPTIONS = {
+CONNECT_OPTIONS: dict[str, Any] = {
     "autocommit": True,
     "prepare_threshold": None,
     "connect_timeout": 10,

@@ -73,9 +73,7 @@ def shared(
         for server in (pooler, valkey):
             server.start()
             started.append(server)
-        shop = Shop(
-            folder / "shop", DATABASE_URL=pooler.url(database), CACHE_URL=valkey.url
-        )
+        shop = Shop(folder / "shop", DATABASE_URL=pooler.url(database), CACHE_URL=valkey.url)
         shop.start()
         started.append(shop)
         yield pooler, valkey, shop

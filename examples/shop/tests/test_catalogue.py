@@ -35,10 +35,9 @@ def test_the_second_reader_is_served_from_the_cache(own, start, tmp_path):
 def test_a_changed_price_is_seen_by_the_next_reader(own, start, tmp_path):
     shop = own(CACHE_URL=start(Valkey(tmp_path / "valkey")).url)
     old = catalogue(shop)[0]["pen-teal"]
-    assert shop.client.put(
-        "/products/pen-teal/price", json={"price_cents": old + 1}
-    ).status_code == 200
+    answer = shop.client.put("/products/pen-teal/price", json={"price_cents": old + 1})
 
+    assert answer.status_code == 200
     assert catalogue(shop)[0]["pen-teal"] == old + 1
     answer = shop.client.put("/products/pen-invisible/price", json={"price_cents": 1})
     assert answer.status_code == 404

@@ -59,9 +59,7 @@ def test_an_id_is_refused_for_another_content(shop, new_id):
 
 def test_lines_of_one_product_are_added_up(shop, new_id):
     line = {"sku": "cap-red", "quantity": 2}
-    answer = shop.client.put(
-        f"/orders/{new_id()}", json={"customer": "ada", "lines": [line, line]}
-    )
+    answer = shop.client.put(f"/orders/{new_id()}", json={"customer": "ada", "lines": [line, line]})
 
     assert [line["quantity"] for line in answer.json()["lines"]] == [4]
 

@@ -44,7 +44,7 @@ def test_a_release_waits_for_the_one_that_is_under_way(postgres, new_database):
         with other.transaction():
             other.execute("SELECT pg_advisory_xact_lock(%s)", (release.LOCK,))
             run = pool.submit(run_release, postgres.url(name))
-            waits = """SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+            waits = """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
                         WHERE locktype = 'advisory' AND NOT granted AND datname = %s"""
             wait_until(lambda: other.execute(waits, (name,)).fetchone(), "the release waits")
             assert other.execute(TABLES).fetchone() == (0,), "it must not touch anything yet"

@@ -15,12 +15,14 @@ mod run;
 mod scram;
 mod spec;
 mod state;
+mod stay;
 mod volume;
 
 use std::fmt::Write as _;
 
 pub use error::BootstrapError;
 pub use run::{BootstrapArgs, Report, run};
+pub use stay::{StayError, stay};
 
 fn hex(bytes: &[u8]) -> String {
     bytes

@@ -4,6 +4,7 @@
 //! before the state that it follows from is safe on disk.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -30,6 +31,9 @@ pub struct BootstrapArgs {
     /// Where the CA and all secrets are kept
     #[arg(long, default_value = "/state")]
     pub state: PathBuf,
+    /// Stay, and do it again every so many seconds: renews certificates in time
+    #[arg(long, value_parser = crate::probe::seconds)]
+    pub every: Option<Duration>,
 }
 
 /// What a run did.

@@ -183,11 +183,11 @@ impl Config {
             if self.database.is_none() {
                 found.push("pooler: there is no database section to follow".to_owned());
             }
-            let unfit = |text: &str| text.contains(|one: char| one.is_control());
+            let is_line = |text: &str| !text.contains(|one: char| one.is_control());
             for database in pooler
                 .databases
                 .iter()
-                .filter(|one| unfit(&one.name) || unfit(&one.options))
+                .filter(|one| !(is_host(&one.name) && is_line(&one.options)))
             {
                 found.push(format!(
                     "pooler: database {:?} does not fit in one line",

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -21,13 +21,13 @@ pub enum ConsoleError {
     #[error("{command} on {}", socket.display())]
     Io {
         socket: PathBuf,
-        command: &'static str,
+        command: String,
         source: io::Error,
     },
     #[error("{command} on {}: {message}", socket.display())]
     Refused {
         socket: PathBuf,
-        command: &'static str,
+        command: String,
         message: String,
     },
     #[error("{} asks {user} for a password", socket.display())]
@@ -35,10 +35,10 @@ pub enum ConsoleError {
 }
 
 /// Sends one command and waits for its end.
-pub async fn command(socket: &Path, user: &str, command: &'static str) -> Result<(), ConsoleError> {
+pub async fn command(socket: &Path, user: &str, command: &str) -> Result<(), ConsoleError> {
     let fault = |source| ConsoleError::Io {
         socket: socket.to_owned(),
-        command,
+        command: command.to_owned(),
         source,
     };
     let ended = timeout(PATIENCE, exchange(socket, user, command)).await;
@@ -49,7 +49,7 @@ pub async fn command(socket: &Path, user: &str, command: &'static str) -> Result
         End::Done => Ok(()),
         End::Refused(message) => Err(ConsoleError::Refused {
             socket: socket.to_owned(),
-            command,
+            command: command.to_owned(),
             message,
         }),
         End::Password => Err(ConsoleError::Password {
@@ -66,7 +66,7 @@ enum End {
 }
 
 async fn exchange(socket: &Path, user: &str, command: &str) -> io::Result<End> {
-    let mut stream = UnixStream::connect(socket).await?;
+    let mut stream = BufReader::new(UnixStream::connect(socket).await?);
     let mut start = PROTOCOL_3.to_be_bytes().to_vec();
     for text in ["user", user, "database", "pgbouncer", ""] {
         start.extend_from_slice(text.as_bytes());
@@ -94,7 +94,7 @@ fn framed(kind: Option<u8>, body: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Reads to "ready for a query"; nothing if all went well.
-async fn until_ready(stream: &mut UnixStream) -> io::Result<Option<End>> {
+async fn until_ready(stream: &mut BufReader<UnixStream>) -> io::Result<Option<End>> {
     let mut refused = None;
     loop {
         let kind = stream.read_u8().await?;

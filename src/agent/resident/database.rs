@@ -197,14 +197,16 @@ fn tell_changes(before: &Known, now: &Known) {
         }
     }
     if before.readable != now.readable {
-        let names: Vec<_> = now.readable.iter().map(String::as_str).collect();
-        LOG.info(format_args!(
-            "reads go to {}",
-            if names.is_empty() {
-                "the primary".to_owned()
-            } else {
-                names.join(", ")
-            }
-        ));
+        LOG.info(format_args!("{} may answer reads", told_readers(now)));
+    }
+}
+
+/// Who answers reads, for the log.
+pub fn told_readers(known: &Known) -> String {
+    let names: Vec<_> = known.readable.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        "the primary".to_owned()
+    } else {
+        names.join(", ")
     }
 }

@@ -20,6 +20,9 @@ use crate::files::{self, Access, Change, UNFINISHED};
 use crate::log::Log;
 
 const LOG: Log = Log::new("discovery");
+/// How often the file is looked at although nothing changed: somebody else may
+/// have, or the last write failed.
+const COMPARE_EVERY: Duration = Duration::from_secs(2);
 
 /// All services, shared by the loop, the control socket and the metrics.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Watched {
     pub failures: u64,
     pub changes: u64,
     pub last_answer: Option<Instant>,
+    /// When the file was last looked at.
+    compared: Instant,
     file: PathBuf,
 }
 
@@ -48,6 +53,7 @@ impl Services {
                 failures: 0,
                 changes: 0,
                 last_answer: None,
+                compared: Instant::now(),
                 file: service.file.clone(),
             };
             watched.write()?;
@@ -79,6 +85,7 @@ impl Watched {
             mode: 0o644,
             ..Access::private()
         };
+        self.compared = Instant::now();
         let change = files::put_unsynced(&self.file, &self.endpoints.file(), access)?;
         self.changes += u64::from(change == Change::Written);
         Ok(change == Change::Written)
@@ -104,6 +111,7 @@ pub async fn follow(config: Discovery, resolver: Resolver, services: Services) {
 }
 
 fn take_in(watched: &mut Watched, found: Lookup, local_only: bool) {
+    let before = watched.endpoints.clone();
     let now = SystemTime::now();
     for address in watched.endpoints.expire(now) {
         LOG.warn(format_args!(
@@ -113,13 +121,23 @@ fn take_in(watched: &mut Watched, found: Lookup, local_only: bool) {
     match found {
         Lookup::Known(mut addresses) => {
             watched.last_answer = Some(Instant::now());
-            if local_only && let Some(own) = OwnNetworks::read() {
+            let is_new = !watched.endpoints.know(&addresses);
+            if is_new
+                && local_only
+                && let Some(own) = OwnNetworks::read()
+            {
                 addresses.retain(|address| own.contain(*address));
             }
             watched.endpoints.learn(addresses, now);
         }
         Lookup::Silent(_) => watched.failures += 1,
     }
+    if watched.endpoints != before || watched.compared.elapsed() >= COMPARE_EVERY {
+        compare(watched);
+    }
+}
+
+fn compare(watched: &mut Watched) {
     match watched.write() {
         Ok(true) => LOG.info(format_args!(
             "{}: {}",

@@ -16,10 +16,12 @@ mod discovery;
 mod dns;
 mod edges;
 mod endpoints;
+mod hold;
 mod http;
 mod metrics;
 mod patch;
 mod pooler;
+mod restarts;
 mod routes;
 mod serve;
 mod settings;
@@ -40,6 +42,7 @@ use control::Control;
 use database::Follower;
 use discovery::Services;
 use dns::Resolver;
+use hold::Traffic;
 use http::Client;
 use metrics::Metrics;
 use pooler::Keeper;
@@ -182,26 +185,20 @@ async fn start(config: Config) -> Result<JoinSet<()>, AgentError> {
         );
         server.database = Some(known.clone());
         duties.spawn(follower.run());
-        if let Some(pooler) = config.pooler {
-            duties.spawn(
-                Keeper::new(
-                    pooler,
-                    Arc::clone(&client),
-                    Arc::clone(&metrics),
-                    known.clone(),
-                )
-                .run(),
-            );
+        let pooler = config.pooler.map(Arc::new);
+        let (traffic, aside) = Traffic::new(pooler.clone());
+        if let Some(pooler) = pooler {
+            let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
+            duties.spawn(Keeper::new(pooler, client, metrics, known.clone(), aside).run());
         }
-        duties.spawn(
-            Applier {
-                config: database,
-                client,
-                metrics,
-                known,
-            }
-            .run(),
-        );
+        let applier = Applier {
+            config: database,
+            client,
+            metrics,
+            known,
+            traffic,
+        };
+        duties.spawn(applier.run());
     }
     duties.spawn(serve::serve(listener, server));
     Ok(duties)

@@ -5,7 +5,7 @@
 //! agent that died in between) is told to. A pooler that is away reads the file
 //! when it starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::config::Pooler;
 use super::console::{ConsoleError, command};
-use super::database::Known;
+use super::database::{Known, told_readers};
+use super::hold::release_all;
 use super::http::Client;
 use super::metrics::Metrics;
 use super::routes::databases_file;
@@ -27,10 +28,12 @@ const LOG: Log = Log::new("pooler");
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Keeper {
-    pub config: Pooler,
+    pub config: Arc<Pooler>,
     pub client: Arc<Client>,
     pub metrics: Arc<Metrics>,
     pub known: watch::Receiver<Known>,
+    /// Standbys that get no reads although they are well.
+    pub aside: watch::Receiver<BTreeSet<String>>,
     /// What each console has read: by its socket, and which process's it was.
     read: BTreeMap<PathBuf, Reading>,
     told: BTreeMap<PathBuf, String>,
@@ -45,16 +48,18 @@ struct Reading {
 
 impl Keeper {
     pub fn new(
-        config: Pooler,
+        config: Arc<Pooler>,
         client: Arc<Client>,
         metrics: Arc<Metrics>,
         known: watch::Receiver<Known>,
+        aside: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         Self {
             config,
             client,
             metrics,
             known,
+            aside,
             read: BTreeMap::new(),
             told: BTreeMap::new(),
         }
@@ -64,11 +69,12 @@ impl Keeper {
     pub async fn run(mut self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut follows = true;
+        release_all(&self.config).await;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                changed = self.known.changed(), if follows => follows = changed.is_ok(),
+                Ok(()) = self.known.changed() => {}
+                Ok(()) = self.aside.changed() => {}
             }
             self.point();
             self.reload_all().await;
@@ -77,7 +83,8 @@ impl Keeper {
 
     /// Writes the file where it says something else.
     fn point(&mut self) {
-        let known = self.known.borrow_and_update().clone();
+        let mut known = self.known.borrow_and_update().clone();
+        known.readable = &known.readable - &*self.aside.borrow_and_update();
         let Some(text) = databases_file(&self.config.databases, &known) else {
             return;
         };
@@ -97,8 +104,9 @@ impl Keeper {
             Ok(Change::Written) => {
                 self.metrics.repoints.add(1);
                 LOG.info(format_args!(
-                    "pointed at {}",
-                    known.primary.as_deref().unwrap_or("nobody")
+                    "writes go to {}, reads to {}",
+                    known.primary.as_deref().unwrap_or("nobody"),
+                    told_readers(&known)
                 ));
             }
             Ok(Change::Unchanged) => {}
@@ -151,7 +159,7 @@ impl Keeper {
 
 /// The admin sockets that are there: one folder a process, so that two can run
 /// side by side while one replaces the other.
-fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
+pub fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
     let folders = config.sockets.read_dir().into_iter().flatten().flatten();
     let sockets = folders.filter_map(|folder| {
         let socket = folder.path().join(format!(".s.PGSQL.{}", config.port));

@@ -13,9 +13,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::config::{Database, Member};
 use super::database::{Known, PATIENCE, at};
+use super::hold::Traffic;
 use super::http::{CallError, Client};
 use super::metrics::Metrics;
 use super::patch::{names, patch};
+use super::restarts::Restarts;
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("settings");
@@ -32,6 +34,7 @@ pub struct Applier {
     pub client: Arc<Client>,
     pub metrics: Arc<Metrics>,
     pub known: watch::Receiver<Known>,
+    pub traffic: Traffic,
 }
 
 impl Applier {
@@ -41,7 +44,7 @@ impl Applier {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compared: Option<(Option<SystemTime>, Instant)> = None;
         let mut certificate = self.client.certificate_written();
-        let mut restart_after = Instant::now();
+        let mut restarts = Restarts::default();
         loop {
             ticks.tick().await;
             let known = self.known.borrow().clone();
@@ -63,9 +66,8 @@ impl Applier {
                 certificate = self.client.certificate_written();
                 self.reload_members().await;
             }
-            if self.config.restart_when_needed && Instant::now() >= restart_after {
-                let did = self.restart_one(&known).await;
-                restart_after = Instant::now() + if did { LOOK_EVERY * 2 } else { Duration::ZERO };
+            if self.config.restart_when_needed {
+                self.restart_one(&known, &mut restarts).await;
             }
         }
     }
@@ -150,27 +152,19 @@ impl Applier {
         }
     }
 
-    /// Restarts the next member that waits for it, if all others are well;
-    /// whether it did anything.
-    async fn restart_one(&self, known: &Known) -> bool {
-        let Some(name) = next_restart(known) else {
-            return false;
+    /// Restarts the next member that waits for it, if all are well.
+    async fn restart_one(&self, known: &Known, restarts: &mut Restarts) {
+        let Some(name) = restarts.next(known, Instant::now()) else {
+            return;
         };
-        let Some(member) = self.member(Some(name)) else {
-            return false;
+        let Some(member) = self.member(Some(&name)) else {
+            return;
         };
         LOG.info(format_args!("{name} restarts for its settings"));
         let body = r#"{"restart_pending": true}"#;
-        match self
-            .client
-            .ask(
-                "POST",
-                &at(member, "/restart"),
-                Some(body),
-                RESTART_PATIENCE,
-            )
-            .await
-        {
+        let url = at(member, "/restart");
+        let restart = self.client.ask("POST", &url, Some(body), RESTART_PATIENCE);
+        match self.traffic.without(&name, known, restart).await {
             Ok(heard) if heard.answer.status == 200 => self.metrics.restarts.add(1),
             Ok(heard) => LOG.warn(format_args!(
                 "{name} refused to restart ({})",
@@ -178,7 +172,7 @@ impl Applier {
             )),
             Err(error) => LOG.warn(format_args!("{}", chain(&error))),
         }
-        true
+        restarts.done(name, Instant::now());
     }
 }
 
@@ -196,54 +190,4 @@ enum SettingsError {
     },
     #[error("apply the database's settings")]
     Call(#[from] CallError),
-}
-
-/// Standbys before the leader; nobody while a member is away or paused.
-fn next_restart(known: &Known) -> Option<&str> {
-    let members = &known.view.members;
-    if known.view.paused
-        || known.primary.is_none()
-        || members.iter().any(|member| !member.is_running)
-    {
-        return None;
-    }
-    let waiting = |leader: bool| {
-        move |member: &&super::cluster::MemberView| {
-            member.pending_restart && member.is_leader == leader
-        }
-    };
-    let standby = members.iter().find(waiting(false));
-    standby
-        .or_else(|| members.iter().find(waiting(true)))
-        .map(|member| member.name.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resident::cluster::View;
-
-    fn known(members: &str, primary: Option<&str>) -> Known {
-        let view = View::parse(format!(r#"{{"members":[{members}]}}"#).as_bytes()).unwrap();
-        Known {
-            view,
-            primary: primary.map(str::to_owned),
-            ..Known::default()
-        }
-    }
-
-    #[test]
-    fn standbys_restart_before_the_leader_and_nobody_while_a_member_is_away() {
-        let leader = r#"{"name":"db-1","role":"leader","state":"running","pending_restart":true}"#;
-        let standby = r#"{"name":"db-2","role":"replica","state":"streaming","lag":0,"pending_restart":true}"#;
-        let done = r#"{"name":"db-2","role":"replica","state":"streaming","lag":0}"#;
-        let away = r#"{"name":"db-2","role":"replica","state":"stopped"}"#;
-        let next = |second: &str, primary| {
-            next_restart(&known(&format!("{leader},{second}"), primary)).map(str::to_owned)
-        };
-        assert_eq!(next(standby, Some("db-1")).as_deref(), Some("db-2"));
-        assert_eq!(next(done, Some("db-1")).as_deref(), Some("db-1"));
-        assert_eq!(next(away, Some("db-1")), None);
-        assert_eq!(next(standby, None), None, "no primary");
-    }
 }

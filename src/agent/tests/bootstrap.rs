@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use crate::fakes::wait_until;
 use crate::stack::{self, Stack};
 
 #[test]
@@ -382,4 +383,20 @@ fn openssl_verifies_each_certificate_strictly_and_finds_what_was_asked_for() {
     ] {
         assert!(authority.contains(part), "no {part} in {authority}");
     }
+}
+
+#[test]
+fn one_that_stays_does_it_again_and_stops_when_told() {
+    let stack = Stack::new();
+    let mut child = stack.command().args(["--every", "0.1"]).spawn().unwrap();
+    wait_until("the first run is over", || {
+        stack.out("edge/tls/sds.yaml").exists()
+    });
+    fs::remove_file(stack.out("db-1/patroni.yaml")).unwrap();
+    wait_until("it is written again", || {
+        stack.out("db-1/patroni.yaml").exists()
+    });
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }

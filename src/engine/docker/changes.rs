@@ -19,6 +19,8 @@ pub struct Change {
     pub service: String,
     /// The engine's word: `start`, `die`, `health_status: healthy`, ...
     pub action: String,
+    /// When, in seconds since 1970 by the engine's clock.
+    pub seconds: u64,
 }
 
 impl DockerEngine {
@@ -53,11 +55,16 @@ impl DockerEngine {
 fn change(event: EventMessage) -> Option<Change> {
     let action = event.action?;
     let actor = event.actor?;
+    let seconds = event
+        .time
+        .and_then(|time| u64::try_from(time).ok())
+        .unwrap_or_default();
     let mut attributes = actor.attributes.unwrap_or_default();
     (!action.starts_with("exec_")).then(|| Change {
         container: attributes.remove("name").unwrap_or_default(),
         id: actor.id.unwrap_or_default(),
         service: attributes.remove(LABELS.service).unwrap_or_default(),
         action,
+        seconds,
     })
 }

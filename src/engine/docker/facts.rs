@@ -3,7 +3,7 @@
 //! Only what the engine itself tells; the disk of its machine is not among it.
 //! Next: `connect.rs` (the version).
 
-use bollard::models::{SystemInfo, SystemInfoCgroupVersionEnum};
+use bollard::models::{ContainerStatsResponse, SystemInfo, SystemInfoCgroupVersionEnum};
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
@@ -111,7 +111,8 @@ impl DockerEngine {
     }
 
     /// What running containers use now, in the order given; one that is gone or
-    /// does not run is left out.
+    /// does not run is left out, and so is every one where the engine cannot
+    /// measure (seen: Docker 29 on cgroup v1).
     ///
     /// # Errors
     /// The engine cannot be reached or refuses.
@@ -136,38 +137,45 @@ impl DockerEngine {
             Some(Ok(found)) => found,
             Some(Err(error)) => match Fault::from(error) {
                 fault if fault.status() == Some(404) => return Ok(None),
-                // It has just been started or is about to end.
-                Fault::Answered { message, .. } if message.contains("no metrics") => return Ok(None),
+                // It has just been started, is about to end, or nothing is measured.
+                Fault::Answered { message, .. } if message.contains("no metrics") => {
+                    return Ok(None);
+                }
                 fault => return Err(fault),
             },
         };
-        let memory = found.memory_stats.unwrap_or_default();
-        let used = memory.usage.unwrap_or_default();
-        let stats = memory.stats.unwrap_or_default();
-        // cgroup v2 and v1 name it differently.
-        let cache = stats
-            .get("inactive_file")
-            .or_else(|| stats.get("total_inactive_file"))
-            .copied();
-        let cpu = found
-            .cpu_stats
-            .and_then(|cpu| cpu.cpu_usage)
-            .and_then(|cpu| cpu.total_usage);
-        Ok((used > 0).then(|| ContainerUse {
-            name: found
-                .name
-                .unwrap_or_default()
-                .trim_start_matches('/')
-                .to_owned(),
-            memory_bytes: used.saturating_sub(cache.unwrap_or_default()),
-            memory_limit_bytes: memory.limit.unwrap_or_default(),
-            cpu_nanos: cpu.unwrap_or_default(),
-            processes: found
-                .pids_stats
-                .and_then(|pids| pids.current)
-                .unwrap_or_default(),
-        }))
+        Ok(used(found))
     }
+}
+
+/// None where nothing was measured: it does not run, or the engine cannot.
+fn used(found: ContainerStatsResponse) -> Option<ContainerUse> {
+    let memory = found.memory_stats.unwrap_or_default();
+    let bytes = memory.usage.filter(|bytes| *bytes > 0)?;
+    let stats = memory.stats.unwrap_or_default();
+    // cgroup v2 and v1 name it differently.
+    let cache = stats
+        .get("inactive_file")
+        .or_else(|| stats.get("total_inactive_file"))
+        .copied();
+    let cpu = found
+        .cpu_stats
+        .and_then(|cpu| cpu.cpu_usage)
+        .and_then(|cpu| cpu.total_usage);
+    Some(ContainerUse {
+        name: found
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
+        memory_bytes: bytes.saturating_sub(cache.unwrap_or_default()),
+        memory_limit_bytes: memory.limit.unwrap_or_default(),
+        cpu_nanos: cpu.unwrap_or_default(),
+        processes: found
+            .pids_stats
+            .and_then(|pids| pids.current)
+            .unwrap_or_default(),
+    })
 }
 
 /// The answer of `/system/df` in the form that every engine so far gives;
@@ -266,6 +274,35 @@ mod tests {
                 sum(&found.build_cache)
             ),
             (5, 7, 0)
+        );
+    }
+
+    #[test]
+    fn memory_is_counted_without_the_cache_of_files() {
+        for cache in ["inactive_file", "total_inactive_file"] {
+            let text = format!(
+                r#"{{"name": "/shop-app-1", "pids_stats": {{"current": 4}},
+                    "memory_stats": {{"usage": 1000, "limit": 4096, "stats": {{"{cache}": 300}}}},
+                    "cpu_stats": {{"cpu_usage": {{"total_usage": 77}}}}}}"#
+            );
+            let expected = ContainerUse {
+                name: "shop-app-1".to_owned(),
+                memory_bytes: 700,
+                memory_limit_bytes: 4096,
+                cpu_nanos: 77,
+                processes: 4,
+            };
+            assert_eq!(
+                used(serde_json::from_str(&text).unwrap()),
+                Some(expected),
+                "{cache}"
+            );
+        }
+        let nothing = r#"{"name": "/shop-app-1", "memory_stats": {}}"#;
+        assert_eq!(
+            used(serde_json::from_str(nothing).unwrap()),
+            None,
+            "not measured is not zero"
         );
     }
 }

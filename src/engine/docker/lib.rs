@@ -17,6 +17,7 @@ mod exec;
 mod facts;
 mod files;
 mod image_build;
+mod image_engine;
 mod images;
 mod lock;
 mod logs;

@@ -54,6 +54,17 @@ pub struct LogLine {
     pub bytes: Vec<u8>,
 }
 
+/// How much later than its first line a container's start can be told, in seconds.
+const START_IS_TOLD_LATE: u64 = 5;
+
+struct Following<'a> {
+    lines: SelectAll<Lines<'a>>,
+    changes: Pin<Box<dyn Stream<Item = Change> + 'a>>,
+    /// The time of the last line told of each container.
+    told: HashMap<String, u64>,
+    request: LogRequest,
+}
+
 type Lines<'a> = Pin<Box<dyn Stream<Item = Result<LogLine, EngineError>> + 'a>>;
 
 impl DockerEngine {
@@ -148,26 +159,54 @@ impl DockerEngine {
         changes: Pin<Box<dyn Stream<Item = Change> + 'a>>,
         request: LogRequest,
     ) -> impl Stream<Item = Result<LogLine, EngineError>> + 'a {
-        let lines: SelectAll<_> = lines.into_iter().collect();
-        futures_util::stream::unfold(
-            (lines, changes, request),
-            move |(mut lines, mut changes, request)| async move {
-                loop {
-                    tokio::select! {
-                        Some(line) = lines.next() => return Some((line, (lines, changes, request))),
-                        change = changes.next() => {
-                            let change = change?;
-                            if change.action == "start" && request.wants(&change.service) {
-                                // What it wrote in an earlier life has been told.
-                                let since = Some(self.engine_seconds());
-                                let anew = LogRequest { tail: None, ..request.clone() };
-                                lines.push(self.lines_of(&change.id, change.container, change.service, &anew, since));
-                            }
+        let following = Following {
+            lines: lines.into_iter().collect(),
+            changes,
+            told: HashMap::new(),
+            request,
+        };
+        futures_util::stream::unfold(following, move |mut following| async move {
+            loop {
+                tokio::select! {
+                    Some(line) = following.lines.next() => {
+                        if let Ok(line) = &line {
+                            following.told.insert(line.container.clone(), line.nanos);
+                        }
+                        return Some((line, following));
+                    }
+                    change = following.changes.next() => {
+                        let change = change?;
+                        if change.action == "start" && following.request.wants(&change.service) {
+                            following.lines.push(self.next_life(&following, change));
                         }
                     }
                 }
-            },
-        )
+            }
+        })
+    }
+
+    /// The lines of a container from this start on. Its first lines can be older
+    /// than the news of its start, so they are asked for from a little before,
+    /// and what has been told already is left out.
+    fn next_life(&self, following: &Following<'_>, change: Change) -> Lines<'_> {
+        let told = following.told.get(&change.container).copied();
+        let least = told.unwrap_or_default();
+        let request = LogRequest {
+            tail: None,
+            ..following.request.clone()
+        };
+        let since = change.seconds.saturating_sub(START_IS_TOLD_LATE);
+        let lines = self.lines_of(
+            &change.id,
+            change.container,
+            change.service,
+            &request,
+            Some(since),
+        );
+        Box::pin(lines.filter(move |line| {
+            let is_new = line.as_ref().map_or(true, |line| line.nanos > least);
+            std::future::ready(is_new)
+        }))
     }
 
     /// The last `lines` lines that a container wrote, oldest first.

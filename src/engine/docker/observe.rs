@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{ContainerSummary, Network, Volume};
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
 };
 use futures_util::future::try_join_all;
 use scalectl_engine::{EngineError, Scope};
@@ -20,17 +20,38 @@ use scalectl_plan::{
 use crate::errors::Fault;
 use crate::{DockerEngine, status, time};
 
-const LIMIT: u64 = 60;
+/// A list reads something of every container: a busy engine takes its time.
+const LIMIT: u64 = 120;
 
 pub(crate) type Labels = HashMap<String, String>;
+type Filters<'a> = HashMap<&'a str, Vec<&'a str>>;
 
 impl DockerEngine {
     pub(crate) async fn look(&self, scope: &Scope) -> Result<Observed, EngineError> {
+        self.look_through(scope, HashMap::new()).await
+    }
+
+    /// Only what is the project's own, which is quicker on an engine with much
+    /// else. Not for planning: it shows no name or port that others hold.
+    ///
+    /// # Errors
+    /// The engine cannot be reached or refuses.
+    pub async fn observe_own(&self, scope: &Scope) -> Result<Observed, EngineError> {
+        let label = format!("{}={}", LABELS.project, scope.project);
+        self.look_through(scope, HashMap::from([("label", vec![label.as_str()])]))
+            .await
+    }
+
+    async fn look_through(
+        &self,
+        scope: &Scope,
+        filters: Filters<'_>,
+    ) -> Result<Observed, EngineError> {
         let images = try_join_all(scope.images.iter().map(|reference| self.image(reference)));
         let (containers, networks, volumes, images) = tokio::try_join!(
-            self.containers(HashMap::new()),
-            self.networks(HashMap::new()),
-            self.volumes(),
+            self.containers(filters.clone()),
+            self.networks(filters.clone()),
+            self.volumes(filters),
             images
         )
         .map_err(|fault| self.reading("tell what is there", fault))?;
@@ -94,7 +115,7 @@ impl DockerEngine {
     /// Every container, or those that a filter leaves.
     pub(crate) async fn containers(
         &self,
-        filters: HashMap<&str, Vec<&str>>,
+        filters: Filters<'_>,
     ) -> Result<Vec<ContainerSummary>, Fault> {
         let options = ListContainersOptionsBuilder::new()
             .all(true)
@@ -104,26 +125,16 @@ impl DockerEngine {
             .await
     }
 
-    pub(crate) async fn networks(
-        &self,
-        filters: HashMap<&str, Vec<&str>>,
-    ) -> Result<Vec<Network>, Fault> {
-        let filters = filters.into_iter().map(|(key, values)| {
-            (
-                key.to_owned(),
-                values.into_iter().map(str::to_owned).collect(),
-            )
-        });
-        let options = ListNetworksOptions {
-            filters: Some(filters.collect()),
-        };
+    pub(crate) async fn networks(&self, filters: Filters<'_>) -> Result<Vec<Network>, Fault> {
+        let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
         self.within(LIMIT, self.docker.list_networks(Some(options)))
             .await
     }
 
-    async fn volumes(&self) -> Result<Vec<Volume>, Fault> {
+    async fn volumes(&self, filters: Filters<'_>) -> Result<Vec<Volume>, Fault> {
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
         let found = self
-            .within(LIMIT, self.docker.list_volumes(None::<ListVolumesOptions>))
+            .within(LIMIT, self.docker.list_volumes(Some(options)))
             .await?;
         Ok(found.volumes.unwrap_or_default())
     }

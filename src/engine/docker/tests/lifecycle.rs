@@ -73,6 +73,16 @@ async fn what_was_created_is_observed_and_after_its_removal_nothing_is_left() {
     assert_eq!(found.networks[&network].ownership, Ownership::Ours);
     assert_eq!(found.volumes[&volume].ownership, Ownership::Ours);
 
+    let own = engine.observe_own(&project.scope()).await.unwrap();
+    assert_eq!(
+        own.containers[&spec.name], *seen,
+        "fewer are looked at, none in another way"
+    );
+    assert_eq!(
+        (own.containers.len(), own.volumes.len(), own.networks.len()),
+        (1, 1, 1)
+    );
+
     let id = seen.id.clone();
     let stop = Call::StopContainer {
         name: spec.name.clone(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use scalectl_documents::{Healthcheck, Service, Span};
 use scalectl_engine::{Engine, Scope};
-use scalectl_engine_docker::DockerEngine;
+use scalectl_engine_docker::{DockerEngine, lock_name};
 use scalectl_plan::{Await, Call, ContainerSpec, LABELS, NetworkPlace, Observed, Ownership};
 
 pub const IMAGE: &str = "scalectl/base:trixie";
@@ -91,7 +91,10 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 async fn clean(scope: Scope) {
     let engine = engine().await;
-    let found = engine.observe(&scope).await.unwrap();
+    let mut found = engine.observe(&scope).await.unwrap();
+    let lock = found.containers.get_mut(&lock_name(&scope.project));
+    lock.into_iter()
+        .for_each(|lock| lock.ownership = Ownership::Ours);
     for call in removal(&found) {
         engine.apply(&call).await.unwrap();
     }

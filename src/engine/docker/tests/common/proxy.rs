@@ -23,7 +23,7 @@ struct Shared {
     swallowed: Mutex<Option<String>>,
 }
 
-fn engine_socket() -> PathBuf {
+pub fn engine_socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     host.strip_prefix("unix://")
         .unwrap_or("/var/run/docker.sock")

@@ -1,0 +1,154 @@
+//! Keeping clients unaware of a member's restart: aside, or held at the pooler.
+//!
+//! A standby is taken out of the pooler's reads first. Before the leader's
+//! restart the pooler holds new transactions (PAUSE) and lets them go after it
+//! (RESUME), at the latest at a limit. A PAUSE outlives whoever sent it, waiting
+//! or complete: so each hold is given up when a long transaction keeps it
+//! waiting, and whatever an agent that died has left is released at the start.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::config::{Pooler, Route};
+use super::console::{ConsoleError, command};
+use super::database::Known;
+use super::pooler::sockets;
+use crate::log::{Log, chain};
+
+const LOG: Log = Log::new("pooler");
+/// Everybody else queues behind a PAUSE that waits for one long transaction.
+const PAUSE_PATIENCE: Duration = Duration::from_millis(300);
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// Well below the pooler's query_wait_timeout and client_login_timeout.
+const HOLD_LIMIT: Duration = Duration::from_secs(5);
+/// What a standby is answering when it is taken out of the reads.
+const READS_TAKE: Duration = Duration::from_secs(2);
+
+/// The traffic to members, as far as the pooler directs it.
+pub struct Traffic {
+    pooler: Option<Arc<Pooler>>,
+    /// Standbys that must get no reads although they are well.
+    aside: watch::Sender<BTreeSet<String>>,
+}
+
+impl Traffic {
+    pub fn new(pooler: Option<Arc<Pooler>>) -> (Self, watch::Receiver<BTreeSet<String>>) {
+        let (aside, receiver) = watch::channel(BTreeSet::new());
+        (Self { pooler, aside }, receiver)
+    }
+
+    /// Does that to a member while nobody depends on it.
+    pub async fn without<T>(&self, member: &str, known: &Known, act: impl Future<Output = T>) -> T {
+        match &self.pooler {
+            None => act.await,
+            Some(pooler) if known.primary.as_deref() == Some(member) => {
+                held(pooler, known, act).await
+            }
+            Some(_) => self.aside(member, act).await,
+        }
+    }
+
+    async fn aside<T>(&self, member: &str, act: impl Future<Output = T>) -> T {
+        self.aside
+            .send_modify(|aside| drop(aside.insert(member.to_owned())));
+        sleep(READS_TAKE).await;
+        let done = act.await;
+        self.aside.send_modify(|aside| drop(aside.remove(member)));
+        done
+    }
+}
+
+async fn held<T>(pooler: &Pooler, known: &Known, act: impl Future<Output = T>) -> T {
+    let databases = held_databases(pooler, known);
+    if !hold_when_quiet(pooler, &databases).await {
+        LOG.warn(format_args!(
+            "transactions are too long for a hold: clients will see the restart"
+        ));
+        return act.await;
+    }
+    let mut act = std::pin::pin!(act);
+    let done = timeout(HOLD_LIMIT, &mut act).await;
+    release(pooler, &databases).await;
+    match done {
+        Ok(done) => done,
+        Err(_) => {
+            LOG.warn(format_args!(
+                "released after {HOLD_LIMIT:?} although it is not over"
+            ));
+            act.await
+        }
+    }
+}
+
+/// Those whose transactions go to the primary. A session could be held only
+/// until its client leaves.
+fn held_databases(pooler: &Pooler, known: &Known) -> Vec<String> {
+    let goes_to_primary = |route| route == Route::Primary || known.readable.is_empty();
+    let held = pooler
+        .databases
+        .iter()
+        .filter(|one| goes_to_primary(one.route) && !one.options.contains("pool_mode=session"));
+    held.map(|one| one.name.clone()).collect()
+}
+
+/// Tries again for a while until the hold is complete; whether it is.
+async fn hold_when_quiet(pooler: &Pooler, databases: &[String]) -> bool {
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            sleep(BETWEEN_TRIES).await;
+        }
+        match timeout(PAUSE_PATIENCE, tell_all(pooler, "PAUSE", databases)).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => LOG.warn(format_args!("{}", chain(&error))),
+            Err(_) => {}
+        }
+        release(pooler, databases).await;
+    }
+    false
+}
+
+async fn tell_all(pooler: &Pooler, verb: &str, databases: &[String]) -> Result<(), ConsoleError> {
+    for socket in live(pooler) {
+        for database in databases {
+            command(&socket, &pooler.user, &format!("{verb} {database}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets everything go on; one that is not held says so, and that is well.
+pub async fn release(pooler: &Pooler, databases: &[String]) {
+    for socket in live(pooler) {
+        for database in databases {
+            for _ in 0..3 {
+                match command(&socket, &pooler.user, &format!("RESUME {database}")).await {
+                    Ok(()) | Err(ConsoleError::Refused { .. }) => break,
+                    Err(error) => LOG.warn(format_args!("{}", chain(&error))),
+                }
+            }
+        }
+    }
+}
+
+/// Releases whatever an agent that died may have held.
+pub async fn release_all(pooler: &Pooler) {
+    let databases: Vec<_> = pooler
+        .databases
+        .iter()
+        .map(|database| database.name.clone())
+        .collect();
+    release(pooler, &databases).await;
+}
+
+/// Sockets with a process behind them: a killed one leaves its file.
+fn live(pooler: &Pooler) -> Vec<PathBuf> {
+    let is_live = |socket: &PathBuf| std::os::unix::net::UnixStream::connect(socket).is_ok();
+    sockets(pooler).into_keys().filter(is_live).collect()
+}

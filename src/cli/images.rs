@@ -1,0 +1,308 @@
+//! `scalectl images`: the images of components: which are there, built, current.
+//!
+//! Also what `up` does with images before it plans: the user's app is built when
+//! its folder has changed, and images of ours that are missing are built, too.
+//! Must never decide what an image is made from: that is the room `images`.
+//! Next: `images/construction.rs`, `images/app.rs`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use scalectl_documents::Compose;
+use scalectl_engine::ImageEngine;
+use scalectl_engine_docker::DockerEngine;
+use scalectl_images::{AppBuild, AppImage, Build, CATALOGUE, ImageState, Presence};
+use scalectl_model::{App, Source};
+use scalectl_plan::{Call, Observed};
+use scalectl_ui::{Builds, Format, size, table};
+
+use crate::cli::context::{Context, IMAGE_TAG};
+use crate::cli::error::CommandError;
+use crate::exit::Exit;
+
+/// List, build or check the images of components
+#[derive(clap::Args, Debug)]
+pub struct ImagesArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Verb {
+    /// Show every image of scalectl's own and whether the engine has it
+    List(PhaseArgs),
+    /// Build what is missing or whose recipe has changed
+    Build(BuildArgs),
+    /// End with 10 when an image is missing or not current
+    Check(PhaseArgs),
+}
+
+#[derive(clap::Args, Debug)]
+struct PhaseArgs {
+    /// Only what this phase uses
+    #[arg(long, value_name = "N")]
+    phase: Option<u8>,
+}
+
+#[derive(clap::Args, Debug)]
+struct BuildArgs {
+    /// Only these; all without a name (`scalectl images list` has the names)
+    #[arg(value_name = "NAME", conflicts_with = "phase")]
+    names: Vec<String>,
+    /// Only what this phase uses
+    #[arg(long, value_name = "N")]
+    phase: Option<u8>,
+    /// Build although nothing has changed, and every step anew: for newer packages
+    #[arg(long)]
+    again: bool,
+    /// Authorities (PEM) that builds trust beside Debian's, where a network re-signs TLS
+    /// [default: the file that SSL_CERT_FILE or CURL_CA_BUNDLE names]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The static scalectl that goes into images, in place of this program: for an
+    /// engine of another architecture
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+}
+
+/// Whether `up` builds the user's app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppBuilds {
+    /// If its image is missing or its folder has changed.
+    WhenNeeded,
+    /// Even though nothing has changed, every step anew.
+    Always,
+    Never,
+}
+
+pub async fn run(args: &ImagesArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    match &args.verb {
+        Verb::List(args) => {
+            print(context, &states(context, args.phase).await?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Check(args) => {
+            let states = states(context, args.phase).await?;
+            print(context, &states)?;
+            let is_well = |it: &ImageState| matches!(it.state, Presence::Current | Presence::There);
+            match states.iter().all(is_well) {
+                true => Ok(ExitCode::SUCCESS),
+                false => {
+                    context
+                        .printer
+                        .say("`scalectl images build` makes what is missing or old");
+                    Ok(Exit::Unwell.into())
+                }
+            }
+        }
+        Verb::Build(args) => {
+            let engine = context.engine().await?;
+            let program = program(args.program.as_deref())?;
+            let mut build = match args.names.is_empty() {
+                true => Build::of_phase(args.phase.unwrap_or(u8::MAX), IMAGE_TAG, program),
+                false => Build::of_names(&args.names, IMAGE_TAG, program)?,
+            };
+            build.extra_authorities = authorities(context, args.ca_file.as_deref())?;
+            build.again = args.again;
+            run_build(context, &engine, &build).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn states(context: &Context, phase: Option<u8>) -> Result<Vec<ImageState>, CommandError> {
+    let engine = context.engine().await?;
+    let build = Build::of_phase(phase.unwrap_or(u8::MAX), IMAGE_TAG, program(None)?);
+    Ok(scalectl_images::check(&build, &engine).await?)
+}
+
+fn print(context: &Context, states: &[ImageState]) -> Result<(), CommandError> {
+    let row = |it: &ImageState| {
+        let bytes = match it.state {
+            Presence::Missing => "-".to_owned(),
+            _ => size(it.size_bytes),
+        };
+        vec![
+            it.name.clone(),
+            it.image.clone(),
+            it.since_phase.to_string(),
+            it.state.word().to_owned(),
+            bytes,
+        ]
+    };
+    let rows: Vec<_> = states.iter().map(row).collect();
+    let printed = match context.printer.format {
+        Format::Json => context.printer.json(&states),
+        Format::Text => context.printer.data(&table(
+            &["NAME", "IMAGE", "SINCE PHASE", "STATE", "SIZE"],
+            &rows,
+        )),
+    };
+    printed.map_err(|source| CommandError::io("print the images", source))
+}
+
+/// The program that goes into images: this one, or the one that is named.
+fn program(named: Option<&Path>) -> Result<Arc<[u8]>, CommandError> {
+    let own = || std::env::current_exe();
+    let file = named.map_or_else(own, |file| Ok(file.to_owned()));
+    let file = file.map_err(|source| CommandError::io("find this program's file", source))?;
+    let bytes = std::fs::read(&file)
+        .map_err(|source| CommandError::io(format!("read {}", file.display()), source))?;
+    Ok(bytes.into())
+}
+
+/// The authorities of the option, or those that the environment names.
+fn authorities(context: &Context, named: Option<&Path>) -> Result<Option<String>, CommandError> {
+    if let Some(file) = named {
+        let text = std::fs::read_to_string(file);
+        let text =
+            text.map_err(|source| CommandError::io(format!("read {}", file.display()), source))?;
+        return Ok(Some(text));
+    }
+    for variable in ["SSL_CERT_FILE", "CURL_CA_BUNDLE"] {
+        let Some(file) = std::env::var_os(variable).filter(|file| !file.is_empty()) else {
+            continue;
+        };
+        let file = PathBuf::from(file);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => return Ok(Some(text)),
+            // It was not asked for here, and most builds need none.
+            Err(error) => context.printer.say(&format!(
+                "builds do without the authorities in {} ({variable}): {error}",
+                file.display()
+            )),
+        }
+    }
+    Ok(None)
+}
+
+async fn run_build(
+    context: &Context,
+    engine: &DockerEngine,
+    build: &Build,
+) -> Result<(), CommandError> {
+    let builds = Builds::new(context.printer);
+    let outcome = scalectl_images::build(build, engine, &|event| builds.show(event)).await;
+    builds.finish();
+    Ok(outcome?)
+}
+
+/// The reference of the app's image.
+pub fn app_image(app: &App, project: &str) -> String {
+    match &app.app.source {
+        Source::Image(image) => image.to_string(),
+        Source::Build(_) => format!("{project}-app:latest"),
+    }
+}
+
+/// Builds the app's image as far as `how` wants it, and fetches one that is made
+/// elsewhere if its own command must be known.
+pub async fn prepare_app(
+    context: &Context,
+    engine: &DockerEngine,
+    phase: u8,
+    how: AppBuilds,
+) -> Result<(), CommandError> {
+    if how == AppBuilds::Never {
+        return Ok(());
+    }
+    let app = context.app(phase)?;
+    let image = app_image(&app, &context.project_of(&app));
+    let Source::Build(_) = &app.app.source else {
+        return match app.app.command {
+            Some(_) => Ok(()),
+            None => fetch(context, engine, image).await,
+        };
+    };
+    let Some((build, state)) = app_state(context, engine, phase).await? else {
+        return Ok(());
+    };
+    match (state, how) {
+        (AppImage::Current, AppBuilds::WhenNeeded) => return Ok(()),
+        (AppImage::Missing, _) => say(context, &build, "it is not there yet"),
+        (AppImage::Changed, _) => say(context, &build, "its folder has changed"),
+        (AppImage::Current, _) => say(context, &build, "it was asked for"),
+    }
+    let anew = how == AppBuilds::Always;
+    let builds = Builds::new(context.printer);
+    let outcome = build.build(engine, anew, &|event| builds.show(event)).await;
+    builds.finish();
+    Ok(outcome?)
+}
+
+fn say(context: &Context, build: &AppBuild, why: &str) {
+    context
+        .printer
+        .say(&format!("building {}: {why}", build.image));
+}
+
+/// The app's build and how its image stands to it; none if it is not built here.
+pub async fn app_state(
+    context: &Context,
+    engine: &DockerEngine,
+    phase: u8,
+) -> Result<Option<(AppBuild, AppImage)>, CommandError> {
+    let app = context.app(phase)?;
+    let Source::Build(given) = &app.app.source else {
+        return Ok(None);
+    };
+    let args = given.args.iter();
+    let build = AppBuild {
+        image: app_image(&app, &context.project_of(&app)),
+        folder: context.folder().join(&given.context),
+        dockerfile: given.dockerfile.clone(),
+        args: args
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect(),
+    };
+    let there = ImageEngine::image_config(engine, &build.image).await?;
+    let state = build.compare(there.as_ref())?;
+    Ok(Some((build, state)))
+}
+
+async fn fetch(
+    context: &Context,
+    engine: &DockerEngine,
+    image: String,
+) -> Result<(), CommandError> {
+    if ImageEngine::image_config(engine, &image).await?.is_some() {
+        return Ok(());
+    }
+    context.printer.say(&format!("fetching {image}"));
+    let call = Call::PullImage { reference: image };
+    Ok(scalectl_engine::Engine::apply(engine, &call).await?)
+}
+
+/// Builds those images of ours that the documents name and the engine has not.
+/// Gives whether there were any.
+pub async fn build_missing(
+    context: &Context,
+    engine: &DockerEngine,
+    compose: &Compose,
+    observed: &Observed,
+) -> Result<bool, CommandError> {
+    let is_missing = |name: &str| {
+        let image = scalectl_images::reference(name, IMAGE_TAG);
+        let mut wanted = compose.services.values().map(|service| &service.image);
+        wanted.any(|it| *it == image) && !observed.images.contains_key(&image)
+    };
+    let missing = CATALOGUE.iter().map(|recipe| recipe.name.to_owned());
+    let missing: Vec<_> = missing.filter(|name| is_missing(name)).collect();
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    context.printer.say(&format!(
+        "the engine lacks {} of scalectl's images: building {} (minutes, the first time)",
+        missing.len(),
+        missing.join(", ")
+    ));
+    let mut build = Build::of_names(&missing, IMAGE_TAG, program(None)?)?;
+    build.extra_authorities = authorities(context, None)?;
+    // One that is there may be in use as it is: only what is missing is made.
+    build
+        .recipes
+        .retain(|recipe| missing.iter().any(|it| it == recipe.name));
+    run_build(context, engine, &build).await?;
+    Ok(true)
+}

@@ -1,0 +1,190 @@
+//! A stack of a test's own on a real engine, gone when the test ends, however it ends.
+//!
+//! Runs the program as its user would. `SCALECTL` names it (scripts/test sets
+//! it to the static release build, which is what goes into images).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// One stack: a folder with a scale.yaml, and a project name that nobody else has.
+pub struct Stack {
+    pub folder: PathBuf,
+    pub name: String,
+    pub https: u16,
+}
+
+/// What a command printed and how it ended.
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Stack {
+    /// The example shop under its own name and ports; `port` is the first of ten.
+    pub fn shop(name: &str, port: u16) -> Self {
+        let name = format!("sctl-test-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(&folder).expect("the test's folder can be made");
+        let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+        let text =
+            std::fs::read_to_string(shop.join("scale.yaml")).expect("the example has a scale.yaml");
+        let text = text
+            .replace("name: shop", &format!("name: {name}"))
+            .replace("build: .", &format!("build: {}", shop.display()))
+            .replace("KEEP_ALIVE_SECONDS: 75", "KEEP_ALIVE_SECONDS: 2");
+        let ports = format!(
+            "edge: {{http: {}, https: {}, address: 127.0.0.1}}\nmonitoring: {{port: {}}}\n",
+            port,
+            port + 1,
+            port + 2
+        );
+        let stack = Self {
+            folder,
+            name,
+            https: port + 1,
+        };
+        stack.write(&(text + &ports));
+        stack
+    }
+
+    pub fn write(&self, text: &str) {
+        std::fs::write(self.folder.join("scale.yaml"), text).expect("scale.yaml can be written");
+    }
+
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(self.folder.join("scale.yaml")).expect("scale.yaml can be read")
+    }
+
+    /// Runs scalectl in the stack's folder.
+    pub fn scalectl(&self, args: &[&str]) -> Ran {
+        run(Command::new(program()).args(args).current_dir(&self.folder))
+    }
+
+    /// Runs scalectl and expects exit code 0.
+    pub fn must(&self, args: &[&str]) -> Ran {
+        let ran = self.scalectl(args);
+        assert_eq!(
+            ran.code,
+            0,
+            "`scalectl {}` must succeed, but said:\n{}\n{}",
+            args.join(" "),
+            ran.out,
+            ran.err
+        );
+        ran
+    }
+
+    /// Names of this stack's containers, from the engine itself.
+    pub fn containers(&self) -> Vec<String> {
+        listed(&[
+            "ps",
+            "-a",
+            "--format",
+            "{{.Names}}",
+            "--filter",
+            &self.label(),
+        ])
+    }
+
+    pub fn volumes(&self) -> Vec<String> {
+        listed(&[
+            "volume",
+            "ls",
+            "--format",
+            "{{.Name}}",
+            "--filter",
+            &self.label(),
+        ])
+    }
+
+    pub fn networks(&self) -> Vec<String> {
+        listed(&[
+            "network",
+            "ls",
+            "--format",
+            "{{.Name}}",
+            "--filter",
+            &self.label(),
+        ])
+    }
+
+    fn label(&self) -> String {
+        format!("label=dev.scalectl.project={}", self.name)
+    }
+
+    /// A request through the edge: status code and body.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let url = format!("https://127.0.0.1:{}{path}", self.https);
+        let mut command = Command::new("curl");
+        command.args([
+            "-sk",
+            "--max-time",
+            "20",
+            "-X",
+            method,
+            "-w",
+            "\n%{http_code}",
+        ]);
+        if !body.is_empty() {
+            command.args(["-H", "content-type: application/json", "-d", body]);
+        }
+        let ran = run(command.arg(url));
+        let (body, code) = ran.out.rsplit_once('\n').unwrap_or(("", "0"));
+        (code.trim().parse().unwrap_or(0), body.to_owned())
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let ran = self.scalectl(&["down", "--volumes", "--yes"]);
+        if ran.code != 0 {
+            eprintln!(
+                "the stack {} could not be taken away:\n{}",
+                self.name, ran.err
+            );
+        }
+        let _ = run(Command::new("docker").args([
+            "image",
+            "rm",
+            "-f",
+            &format!("{}-app:latest", self.name),
+        ]));
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The program under test.
+pub fn program() -> String {
+    std::env::var("SCALECTL").unwrap_or_else(|_| env!("CARGO_BIN_EXE_scalectl").to_owned())
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ran {
+    let shown = format!("{command:?}");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .unwrap_or_else(|error| panic!("{shown} starts: {error}"));
+    Ran {
+        code: status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        err: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+/// The lines that `docker ARGS` prints.
+pub fn listed(args: &[&str]) -> Vec<String> {
+    let ran = run(Command::new("docker").args(args));
+    assert_eq!(
+        ran.code,
+        0,
+        "`docker {}` must succeed: {}",
+        args.join(" "),
+        ran.err
+    );
+    ran.out.lines().map(str::to_owned).collect()
+}

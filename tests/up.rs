@@ -1,0 +1,172 @@
+//! `up`, its upgrades and `down`, on a real engine with the example shop.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+
+use support::{Stack, run};
+
+fn order(id: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","customer":"a@example.org","lines":[{{"sku":"bag-blue","quantity":1}}]}}"#
+    )
+}
+
+#[test]
+fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request() {
+    let stack = Stack::shop("one", 21080);
+    stack.must(&["up", "--phase", "1"]);
+    let (code, body) = stack.request("POST", "/orders", &order("first"));
+    assert_eq!(
+        code / 100,
+        2,
+        "an order through the edge is accepted, but: {code} {body}"
+    );
+
+    let again = stack.must(&["up", "--phase", "1"]);
+    assert!(
+        again.err.contains("nothing to do"),
+        "a second `up` changes nothing, but said: {}",
+        again.err
+    );
+
+    let before: BTreeSet<_> = ids(&stack);
+    stack.write(&stack.text().replace(
+        "KEEP_ALIVE_SECONDS: 2",
+        "KEEP_ALIVE_SECONDS: 2\n    EDITED: \"1\"",
+    ));
+    let load = Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/load/load.py"))
+        .args([&format!("https://127.0.0.1:{}", stack.https), "--insecure"])
+        .args([
+            "--rate",
+            "100",
+            "--seconds",
+            "25",
+            "--get",
+            "/products",
+            "--body",
+            &order("{id}"),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the load starts");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    stack.must(&["up", "--phase", "1"]);
+    let load = load.wait_with_output().expect("the load ends");
+    let report =
+        String::from_utf8_lossy(&load.stdout).into_owned() + &String::from_utf8_lossy(&load.stderr);
+    assert!(
+        load.status.success(),
+        "no request fails while the app is replaced, but:\n{report}"
+    );
+
+    let after = ids(&stack);
+    let replaced: Vec<_> = before
+        .difference(&after)
+        .map(|(name, _)| name.clone())
+        .collect();
+    let of_the_app = |name: &String| {
+        ["app-", "release-", "worker-"]
+            .iter()
+            .any(|it| name.contains(it))
+    };
+    assert!(!replaced.is_empty(), "the app is replaced");
+    assert!(
+        replaced.iter().all(of_the_app),
+        "only the app's processes are replaced, but: {replaced:?}"
+    );
+    let (code, body) = stack.request("GET", "/orders/first", "");
+    assert_eq!(code, 200, "the order is still there, but: {body}");
+}
+
+#[test]
+fn phase_2_serves_reads_from_replicas_and_down_volumes_leaves_nothing() {
+    let stack = Stack::shop("two", 21090);
+    stack.must(&["up", "--phase", "2"]);
+    let (code, body) = stack.request("POST", "/orders", &order("second"));
+    assert_eq!(
+        code / 100,
+        2,
+        "an order through the edge is accepted, but: {code} {body}"
+    );
+    let status = stack.must(&["status"]);
+    for member in ["db-1", "db-2", "db-3", "cache", "prometheus"] {
+        let line = status
+            .out
+            .lines()
+            .find(|line| line.contains(&format!("{}-{member}-1", stack.name)));
+        assert!(
+            line.is_some_and(|line| line.contains("healthy")),
+            "{member} is healthy, but:\n{}",
+            status.out
+        );
+    }
+    let compose = run(Command::new("docker").args([
+        "compose",
+        "-p",
+        &stack.name,
+        "ps",
+        "--format",
+        "{{.Name}}",
+    ]));
+    assert!(
+        compose.out.contains("-db-3-1"),
+        "docker compose sees the stack, but: {}{}",
+        compose.out,
+        compose.err
+    );
+
+    let refused = stack.scalectl(&["up", "--phase", "1"]);
+    assert_eq!(
+        refused.code, 4,
+        "`up` of another phase is refused, but: {}",
+        refused.err
+    );
+    assert!(
+        refused.err.contains("migrate"),
+        "and names `migrate`: {}",
+        refused.err
+    );
+
+    stack.must(&["down"]);
+    assert_eq!(
+        stack.containers(),
+        Vec::<String>::new(),
+        "no container stays"
+    );
+    assert!(
+        stack
+            .volumes()
+            .iter()
+            .any(|name| name.ends_with("db-1-data")),
+        "the data stays"
+    );
+
+    stack.must(&["down", "--volumes", "--yes"]);
+    assert_eq!(
+        stack.volumes(),
+        Vec::<String>::new(),
+        "no volume stays once asked"
+    );
+    assert_eq!(stack.networks(), Vec::<String>::new(), "no network stays");
+}
+
+fn ids(stack: &Stack) -> BTreeSet<(String, String)> {
+    let lines = support::listed(&[
+        "ps",
+        "-a",
+        "--no-trunc",
+        "--format",
+        "{{.Names}} {{.ID}}",
+        "--filter",
+        &format!("label=dev.scalectl.project={}", stack.name),
+    ]);
+    lines
+        .iter()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, id)| (name.to_owned(), id.to_owned()))
+        .collect()
+}
