@@ -18,10 +18,15 @@ use crate::resident::{self, AgentArgs};
 /// What runs inside a stack; not for people's daily use.
 #[derive(Debug, Subcommand)]
 pub enum ResidentCommand {
+    #[command(hide = true)]
     Bootstrap(BootstrapArgs),
+    #[command(hide = true)]
     Launch(LaunchArgs),
+    #[command(hide = true)]
     Edge(EdgeArgs),
+    #[command(hide = true)]
     Agent(AgentArgs),
+    #[command(hide = true)]
     Probe(ProbeArgs),
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Facts<'a> {
     pub removed: &'a Removed,
     /// The container whose network this service joins, as it will be.
     pub holder: Option<Holder<'a>>,
+    /// Whether others join the network of this service.
+    pub is_joined: bool,
 }
 
 pub(crate) struct Holder<'a> {
@@ -75,9 +77,23 @@ impl Facts<'_> {
         if is_done(service, container) {
             return None;
         }
-        reason_unusable(service, container)
+        self.reason_unusable(service, container)
             .or_else(|| self.reason_stranded(container))
             .or_else(|| self.reason_misplaced(service, container))
+    }
+
+    /// One that never started may lack files or networks, and the next start of
+    /// a one-shot that failed should find the files as they are now: both are
+    /// made anew, which costs less than to find out what is missing. Nobody can
+    /// join a holder that comes and goes.
+    fn reason_unusable(&self, service: &Service, container: &ObservedContainer) -> Option<Cause> {
+        let is_unusable = match container.state {
+            ContainerState::Created | ContainerState::Dead | ContainerState::Removing => true,
+            ContainerState::Exited { .. } => service.is_one_shot(),
+            ContainerState::Restarting => self.is_joined,
+            _ => false,
+        };
+        is_unusable.then(|| not_running(container))
     }
 
     /// A container lives in its holder's network as it was at the holder's
@@ -127,18 +143,6 @@ impl Facts<'_> {
 /// A one-shot that has ended well has nothing more to do, wherever it is.
 fn is_done(service: &Service, container: &ObservedContainer) -> bool {
     service.is_one_shot() && container.state == ContainerState::Exited { code: 0 }
-}
-
-/// One that never started may lack files or networks, and the next start of a
-/// one-shot that failed should find the files as they are now: both are made
-/// anew, which costs less than to find out what is missing.
-fn reason_unusable(service: &Service, container: &ObservedContainer) -> Option<Cause> {
-    let is_unusable = match container.state {
-        ContainerState::Created | ContainerState::Dead | ContainerState::Removing => true,
-        ContainerState::Exited { .. } => service.is_one_shot(),
-        _ => false,
-    };
-    is_unusable.then(|| not_running(container))
 }
 
 fn not_running(container: &ObservedContainer) -> Cause {

@@ -160,6 +160,7 @@ impl<'a> Planner<'a, '_> {
             observed: self.observed,
             removed: self.removed,
             holder: self.holder_of(service),
+            is_joined: self.holders.contains(name),
         };
         let mut sorted = Sorted::default();
         for seen in self.fleet.of_service(name) {

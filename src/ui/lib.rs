@@ -8,17 +8,25 @@
 mod builds;
 mod confirm;
 mod error;
+mod logs;
 mod plan;
 mod printer;
 mod progress;
 mod quantity;
 mod table;
+mod terminal;
+mod watch;
 
 pub use builds::Builds;
 pub use confirm::{Answer, confirm};
+pub use logs::{LogStyle, LogWriter};
 pub use error::{print_error, print_tail};
 pub use plan::{plan_text, summary};
 pub use printer::{Format, Printer};
 pub use progress::{Progress, critical_path, seconds};
 pub use quantity::size;
 pub use table::table;
+pub use terminal::{
+    RawMode, has_terminal, pass_on, stdin_parts, terminal_size, writes_to_terminal,
+};
+pub use watch::Screen;

@@ -26,7 +26,7 @@ pub struct BootstrapArgs {
     #[arg(long = "in", default_value = "/in")]
     pub input: PathBuf,
     /// Where volumes are mounted, a folder a component
-    #[arg(long = "out", default_value = "/out")]
+    #[arg(id = "bootstrap-out", long = "out", default_value = "/out")]
     pub output: PathBuf,
     /// Where the CA and all secrets are kept
     #[arg(long, default_value = "/state")]

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -36,12 +37,46 @@ pub struct Traffic {
     pooler: Option<Arc<Pooler>>,
     /// Standbys that must get no reads although they are well.
     aside: watch::Sender<BTreeSet<String>>,
+    holding: Arc<AtomicBool>,
+}
+
+/// Lets go whatever is held when the agent is told to stop.
+#[derive(Clone)]
+pub struct LastRelease {
+    pooler: Option<Arc<Pooler>>,
+    holding: Arc<AtomicBool>,
+}
+
+impl LastRelease {
+    pub async fn release(&self) {
+        if let Some(pooler) = self
+            .pooler
+            .as_ref()
+            .filter(|_| self.holding.load(Ordering::Relaxed))
+        {
+            release_all(pooler).await;
+        }
+    }
 }
 
 impl Traffic {
     pub fn new(pooler: Option<Arc<Pooler>>) -> (Self, watch::Receiver<BTreeSet<String>>) {
         let (aside, receiver) = watch::channel(BTreeSet::new());
-        (Self { pooler, aside }, receiver)
+        (
+            Self {
+                pooler,
+                aside,
+                holding: Arc::default(),
+            },
+            receiver,
+        )
+    }
+
+    /// Releases what an agent that died may have held; before the first hold.
+    pub async fn release_left(&self) {
+        if let Some(pooler) = &self.pooler {
+            release_all(pooler).await;
+        }
     }
 
     /// Does that to a member while nobody depends on it.
@@ -49,18 +84,31 @@ impl Traffic {
         match &self.pooler {
             None => act.await,
             Some(pooler) if known.primary.as_deref() == Some(member) => {
-                held(pooler, known, act).await
+                self.holding.store(true, Ordering::Relaxed);
+                let done = held(pooler, known, act).await;
+                self.holding.store(false, Ordering::Relaxed);
+                done
             }
             Some(_) => self.aside(member, act).await,
         }
     }
 
+    pub fn last_release(&self) -> LastRelease {
+        LastRelease {
+            pooler: self.pooler.clone(),
+            holding: Arc::clone(&self.holding),
+        }
+    }
+
     async fn aside<T>(&self, member: &str, act: impl Future<Output = T>) -> T {
-        self.aside
-            .send_modify(|aside| drop(aside.insert(member.to_owned())));
+        self.aside.send_modify(|aside| {
+            aside.insert(member.to_owned());
+        });
         sleep(READS_TAKE).await;
         let done = act.await;
-        self.aside.send_modify(|aside| drop(aside.remove(member)));
+        self.aside.send_modify(|aside| {
+            aside.remove(member);
+        });
         done
     }
 }
@@ -124,7 +172,7 @@ async fn tell_all(pooler: &Pooler, verb: &str, databases: &[String]) -> Result<(
 }
 
 /// Lets everything go on; one that is not held says so, and that is well.
-pub async fn release(pooler: &Pooler, databases: &[String]) {
+async fn release(pooler: &Pooler, databases: &[String]) {
     for socket in live(pooler) {
         for database in databases {
             for _ in 0..3 {
@@ -137,8 +185,7 @@ pub async fn release(pooler: &Pooler, databases: &[String]) {
     }
 }
 
-/// Releases whatever an agent that died may have held.
-pub async fn release_all(pooler: &Pooler) {
+async fn release_all(pooler: &Pooler) {
     let databases: Vec<_> = pooler
         .databases
         .iter()

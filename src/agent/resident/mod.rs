@@ -42,7 +42,7 @@ use control::Control;
 use database::Follower;
 use discovery::Services;
 use dns::Resolver;
-use hold::Traffic;
+use hold::{LastRelease, Traffic};
 use http::Client;
 use metrics::Metrics;
 use pooler::Keeper;
@@ -122,17 +122,21 @@ async fn stay(config: Config) -> Result<(), AgentError> {
         signal(SignalKind::terminate()).map_err(AgentError::start("listen for signals"))?;
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(AgentError::start("listen for signals"))?;
-    let mut duties = start(config).await?;
-    LOG.info(format_args!("stays, with {} duties", duties.len()));
+    let (mut duties, held) = start(config).await?;
     tokio::select! {
-        _ = stop.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        _ = duties.join_next() => Err(AgentError::Ended),
+        _ = stop.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = duties.join_next() => return Err(AgentError::Ended),
     }
+    duties.abort_all();
+    if let Some(held) = held {
+        held.release().await;
+    }
+    Ok(())
 }
 
 /// Opens everything that can fail, then starts one task a duty.
-async fn start(config: Config) -> Result<JoinSet<()>, AgentError> {
+async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), AgentError> {
     let resolver = Resolver::new(config.resolver);
     let client = Arc::new(Client::new(resolver, config.tls.clone()));
     let metrics = Arc::new(Metrics::default());
@@ -168,6 +172,7 @@ async fn start(config: Config) -> Result<JoinSet<()>, AgentError> {
     if let Some(discovery) = config.discovery {
         duties.spawn(discovery::follow(discovery, resolver, services.clone()));
     }
+    let mut held = None;
     let mut server = Server {
         services,
         metrics: Arc::clone(&metrics),
@@ -187,6 +192,7 @@ async fn start(config: Config) -> Result<JoinSet<()>, AgentError> {
         duties.spawn(follower.run());
         let pooler = config.pooler.map(Arc::new);
         let (traffic, aside) = Traffic::new(pooler.clone());
+        held = Some(traffic.last_release());
         if let Some(pooler) = pooler {
             let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
             duties.spawn(Keeper::new(pooler, client, metrics, known.clone(), aside).run());
@@ -200,6 +206,11 @@ async fn start(config: Config) -> Result<JoinSet<()>, AgentError> {
         };
         duties.spawn(applier.run());
     }
+    let address = listener.local_addr().map_err(AgentError::start("listen"))?;
     duties.spawn(serve::serve(listener, server));
-    Ok(duties)
+    LOG.info(format_args!(
+        "has {} duties and serves at {address}",
+        duties.len()
+    ));
+    Ok((duties, held))
 }

@@ -17,7 +17,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::config::Pooler;
 use super::console::{ConsoleError, command};
 use super::database::{Known, told_readers};
-use super::hold::release_all;
 use super::http::Client;
 use super::metrics::Metrics;
 use super::routes::databases_file;
@@ -69,7 +68,6 @@ impl Keeper {
     pub async fn run(mut self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        release_all(&self.config).await;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}

@@ -40,6 +40,7 @@ pub struct Applier {
 impl Applier {
     /// Runs for ever.
     pub async fn run(self) {
+        self.traffic.release_left().await;
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compared: Option<(Option<SystemTime>, Instant)> = None;

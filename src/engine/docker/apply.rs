@@ -6,6 +6,7 @@
 //! Must never retry what may have happened. Next: `create.rs`, `errors.rs`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest};
@@ -71,7 +72,7 @@ impl DockerEngine {
         let options = CreateContainerOptionsBuilder::new()
             .name(&spec.name)
             .build();
-        let body = create::body(spec, self.api);
+        let body = create::body(spec, self.image_for(spec), self.api);
         let Err(fault) = self
             .within(SLOW, self.docker.create_container(Some(options), body))
             .await
@@ -91,6 +92,23 @@ impl DockerEngine {
                 .container_name_taken(&spec.name, spec.labels.get(LABELS.project), action)
                 .await),
             _ => Err(self.changing(&action, fault)),
+        }
+    }
+
+    /// The first container of an image is made by the image's name, as people
+    /// see it in `docker ps`; the others by its id. At each list the engine looks
+    /// every name up again (2 ms on the containerd store), and no id: with 20
+    /// containers of one image a list takes 2 ms and not 40.
+    fn image_for<'a>(&self, spec: &'a ContainerSpec) -> &'a str {
+        let name = spec.service.image.as_str();
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = spec
+            .labels
+            .get(LABELS.compose_image)
+            .filter(|id| !id.is_empty());
+        match id {
+            Some(id) if !named.insert(name.to_owned()) => id,
+            _ => name,
         }
     }
 

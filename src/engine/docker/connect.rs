@@ -5,7 +5,7 @@
 //! `observe.rs` and `apply.rs` (what then happens).
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
@@ -68,6 +68,7 @@ impl DockerEngine {
             api,
             events,
             clock_ahead,
+            named: Mutex::default(),
             folder: settings.folder.clone(),
             progress: None,
         })

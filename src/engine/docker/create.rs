@@ -20,14 +20,15 @@ use scalectl_plan::{ContainerSpec, NetworkPlace};
 const RICHER: (u32, u32) = (1, 44);
 
 /// The create call's body for an engine that speaks `api`.
-pub(crate) fn body(spec: &ContainerSpec, api: (u32, u32)) -> ContainerCreateBody {
+/// `image` is a name or id.
+pub(crate) fn body(spec: &ContainerSpec, image: &str, api: (u32, u32)) -> ContainerCreateBody {
     let service = &spec.service;
     let environment = service
         .environment
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     ContainerCreateBody {
-        image: Some(service.image.clone()),
+        image: Some(image.to_owned()),
         entrypoint: service.entrypoint.clone(),
         cmd: service.command.clone(),
         hostname: service.hostname.clone(),

@@ -64,7 +64,7 @@ fn spec() -> ContainerSpec {
 }
 
 fn json(spec: &ContainerSpec, api: (u32, u32)) -> Value {
-    serde_json::to_value(body(spec, api)).unwrap()
+    serde_json::to_value(body(spec, &spec.service.image, api)).unwrap()
 }
 
 #[test]

@@ -33,8 +33,9 @@ mod tls;
 mod transport;
 mod wait;
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -78,6 +79,8 @@ pub struct DockerEngine {
     events: Arc<events::Events>,
     /// Seconds by which the engine's clock is before this machine's.
     clock_ahead: i64,
+    /// The images that a container was made of by name.
+    named: Mutex<BTreeSet<String>>,
     /// The docker command's folder: who one is to registries.
     folder: Option<std::path::PathBuf>,
     progress: Option<OnProgress>,

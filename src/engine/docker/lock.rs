@@ -19,6 +19,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use scalectl_engine::EngineError;
 use scalectl_plan::LABELS;
+use tokio::time::Instant;
 
 use crate::errors::Fault;
 use crate::owner::LockOwner;
@@ -29,8 +30,9 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Three beats: an owner that is slow is not taken for dead.
 const SILENCE: Duration = Duration::from_secs(16);
 const BEAT_FILE: &str = "scalectl-beat";
-/// Each turn somebody else was quicker; that many in a row is something else.
-const TURNS: u32 = 10;
+/// Each turn somebody else was quicker; for that long it is something else.
+const TURNS: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a lock was not taken.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -80,11 +82,15 @@ impl DockerEngine {
         owner: &LockOwner,
     ) -> Result<LockGuard, LockError> {
         let name = lock_name(project);
-        for _ in 0..TURNS {
+        let give_up = Instant::now() + TURNS;
+        while Instant::now() < give_up {
             if let Some(id) = self.create_lock(&name, image, owner).await? {
                 return Ok(self.guard(id, name));
             }
             let Some((id, held, created)) = self.holder(&name).await? else {
+                // Given back since, or an engine that reserves the name first
+                // and shows the container later.
+                tokio::time::sleep(PAUSE).await;
                 continue;
             };
             let Some(held) = held else {

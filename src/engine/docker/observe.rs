@@ -47,21 +47,26 @@ impl DockerEngine {
         scope: &Scope,
         filters: Filters<'_>,
     ) -> Result<Observed, EngineError> {
-        let images = try_join_all(scope.images.iter().map(|reference| self.image(reference)));
-        let (containers, networks, volumes, images) = tokio::try_join!(
+        let (found, networks, volumes) = tokio::try_join!(
             self.containers(filters.clone()),
             self.networks(filters.clone()),
             self.volumes(filters),
-            images
         )
         .map_err(|fault| self.reading("tell what is there", fault))?;
         let project = &scope.project;
-        let phase = phase(project, &containers);
-        let mut containers: BTreeMap<_, _> = containers
+        let phase = phase(project, &found);
+        let witnessed = witnessed(&scope.images, &found);
+        let mut containers: BTreeMap<_, _> = found
             .into_iter()
             .filter_map(|summary| container(project, summary))
             .collect();
-        self.add_starts(&mut containers).await?;
+        let unknown = scope
+            .images
+            .iter()
+            .filter(|reference| !witnessed.contains_key(*reference));
+        let images = try_join_all(unknown.map(|reference| self.image(reference)));
+        let (images, ()) = tokio::try_join!(images, self.add_starts(&mut containers))
+            .map_err(|fault| self.reading("tell what is there", fault))?;
         Ok(Observed {
             engine: EngineFacts { api: self.api },
             phase,
@@ -74,7 +79,7 @@ impl DockerEngine {
                 .into_iter()
                 .map(|found| volume(project, found))
                 .collect(),
-            images: images.into_iter().flatten().collect(),
+            images: images.into_iter().flatten().chain(witnessed).collect(),
         })
     }
 
@@ -83,7 +88,7 @@ impl DockerEngine {
     async fn add_starts(
         &self,
         containers: &mut BTreeMap<String, ObservedContainer>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), Fault> {
         let joined: BTreeSet<_> = containers
             .values()
             .filter(|it| it.ownership == Ownership::Ours)
@@ -106,10 +111,7 @@ impl DockerEngine {
                 Err(fault) => Err(fault),
             }
         });
-        try_join_all(looks)
-            .await
-            .map_err(|fault| self.reading("tell what is there", fault))?;
-        Ok(())
+        try_join_all(looks).await.map(drop)
     }
 
     /// Every container, or those that a filter leaves.
@@ -167,6 +169,31 @@ pub(crate) fn ownership(
         (None, None) => what(),
     };
     Ownership::Foreign { owner }
+}
+
+/// The images whose content the list of containers tells by the way: where it
+/// shows a container's image by name, the engine has just found that this name
+/// still stands for the content that the container was made from, and else it
+/// shows the id. Saves an image call (10 ms of the engine's work on the
+/// containerd store, 5 times what naming one container's image takes).
+/// Source: moby, daemon/list.go, `refreshImage`; the same since Docker 1.13.
+fn witnessed(
+    references: &[String],
+    containers: &[ContainerSummary],
+) -> BTreeMap<String, ImageFacts> {
+    let shown = containers.iter().filter_map(|summary| {
+        let reference = summary
+            .image
+            .as_ref()
+            .filter(|image| references.contains(image))?;
+        Some((
+            reference.clone(),
+            ImageFacts {
+                id: summary.image_id.clone()?,
+            },
+        ))
+    });
+    shown.collect()
 }
 
 fn phase(project: &str, containers: &[ContainerSummary]) -> Option<u8> {

@@ -154,11 +154,13 @@ impl DockerEngine {
         let (id, output, into) = (session.id, &mut session.output, &mut session.input);
         let feed = async {
             let mut chunk = vec![0; CHUNK];
-            while request.stdin {
-                let count = input.read(&mut chunk).await.map_err(here)?;
-                // A command that ended does not read on: its exit code tells.
-                if count == 0 || into.write_all(&chunk[..count]).await.is_err() {
-                    break;
+            if request.stdin {
+                loop {
+                    let count = input.read(&mut chunk).await.map_err(here)?;
+                    // A command that ended does not read on: its exit code tells.
+                    if count == 0 || into.write_all(&chunk[..count]).await.is_err() {
+                        break;
+                    }
                 }
             }
             let _ = into.shutdown().await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Scene;
+use super::{Agent, Scene};
 use crate::fakes::{Console, Pages, wait_until};
 use crate::stack::Stack;
 
@@ -117,15 +117,13 @@ fn the_pooler_follows_the_primary_once_that_one_says_so_itself() {
     });
 
     cluster.tell(1, ["", ""]);
-    std::thread::sleep(Duration::from_millis(300));
+    wait_until("no primary is known", || {
+        cluster.scene.metric("scalectl_database_has_primary 0")
+    });
+    std::thread::sleep(Duration::from_millis(100));
     assert!(
         last_ends_with(&console, TO_1),
         "it followed a leader that is still in recovery"
-    );
-    assert!(
-        cluster.scene.metric("scalectl_database_has_primary 0"),
-        "{}",
-        cluster.scene.get("/metrics").1
     );
 
     cluster.says_itself(1, "primary");
@@ -248,40 +246,116 @@ fn settings_that_differ_are_sent_once_with_the_agent_s_certificate() {
     );
 }
 
-#[test]
-fn members_restart_for_their_settings_only_when_told_to_and_the_leader_last() {
-    let cluster = Cluster::new();
-    let pending = r#","pending_restart":true"#;
-    cluster.tell(0, [pending, pending]);
-    for member in &cluster.members {
-        member.set("POST /restart", 200, "");
+const RESTART: &str = r#"POST /restart {"restart_pending": true}"#;
+const PENDING: &str = r#","pending_restart":true"#;
+
+impl Cluster {
+    /// Started, and all know that both members wait for a restart.
+    fn waiting_for_restart() -> (Self, Console, Agent) {
+        let cluster = Self::new();
+        let console = cluster.console("a");
+        for member in &cluster.members {
+            member.set("POST /restart", 200, "");
+        }
+        let agent = cluster
+            .scene
+            .start(&cluster.settings("  restart_when_needed: true\n"));
+        let mut told = Vec::new();
+        wait_until("what an agent before may have held is released", || {
+            told.extend(console.others());
+            told.len() == 2
+        });
+        cluster.tell(0, [PENDING, PENDING]);
+        (cluster, console, agent)
     }
-    let agent = cluster.scene.start(&cluster.settings(""));
+}
+
+#[test]
+fn members_restart_for_their_settings_only_when_told_to() {
+    let cluster = Cluster::new();
+    cluster.tell(0, [PENDING, PENDING]);
+    let _agent = cluster.scene.start(&cluster.settings(""));
     wait_until("it is known", || {
         cluster
             .scene
             .metric("scalectl_database_pending_restart{member=\"db-1\"} 1")
     });
     std::thread::sleep(Duration::from_millis(2500));
-    assert_eq!(
-        cluster.members[1].changes(),
-        [] as [&str; 0],
-        "it restarted without being told to"
-    );
-    drop(agent);
+    for member in &cluster.members {
+        assert_eq!(member.changes(), [] as [&str; 0], "it restarted");
+    }
+}
 
-    let _agent = cluster
-        .scene
-        .start(&cluster.settings("  restart_when_needed: true\n"));
+#[test]
+fn a_standby_gets_no_reads_while_it_restarts_and_the_leader_goes_last_behind_a_hold() {
+    let (cluster, console, _agent) = Cluster::waiting_for_restart();
+    const NO_STANDBY: &str = "app_read = host=db-1 dbname=app\n";
     wait_until("the standby restarts", || {
-        cluster.members[1].changes() == [r#"POST /restart {"restart_pending": true}"#]
+        cluster.members[1].changes() == [RESTART]
     });
-    assert_eq!(cluster.members[0].changes(), [] as [&str; 0]);
-    cluster.tell(0, [pending, ""]);
+    cluster.tell(0, [PENDING, ""]);
+    wait_until("reads come back", || last_ends_with(&console, TO_1));
     wait_until("the leader restarts", || {
-        cluster.members[0].changes() == [r#"POST /restart {"restart_pending": true}"#]
+        cluster.members[0].changes() == [RESTART]
     });
+    let mut told = Vec::new();
+    wait_until("it is released", || {
+        told.extend(console.others());
+        told.len() >= 2
+    });
+    assert_eq!(
+        told,
+        ["PAUSE app", "RESUME app"],
+        "one hold: for the leader, and not of reads on the standby"
+    );
+    let left = console
+        .reloads_at()
+        .into_iter()
+        .find(|(_, file)| file.ends_with(NO_STANDBY));
+    let restarted = |at: usize| cluster.members[at].changes_at()[0].0;
+    assert!(
+        left.is_some_and(|(when, _)| when < restarted(1)),
+        "it restarted with reads on it"
+    );
+    assert!(restarted(1) < restarted(0), "the leader went first");
     assert_eq!(cluster.members[1].changes().len(), 1);
+}
+
+#[test]
+fn a_hold_that_a_long_transaction_keeps_waiting_is_given_up_and_tried_again() {
+    let (cluster, console, _agent) = Cluster::waiting_for_restart();
+    console.be_busy(true);
+    cluster.tell(0, [PENDING, ""]);
+    let mut told = Vec::new();
+    wait_until("two tries are given up", || {
+        told.extend(console.others());
+        told.len() >= 4
+    });
+    assert_eq!(
+        told[..4],
+        ["PAUSE app", "RESUME app", "PAUSE app", "RESUME app"]
+    );
+    assert_eq!(
+        cluster.members[0].changes(),
+        [] as [&str; 0],
+        "it restarted without a hold"
+    );
+    console.be_busy(false);
+    wait_until("the leader restarts", || {
+        cluster.members[0].changes() == [RESTART]
+    });
+}
+
+#[test]
+fn what_an_agent_that_was_killed_holds_is_released_by_the_next() {
+    let cluster = Cluster::new();
+    let console = cluster.console("a");
+    let _agent = cluster.scene.start(&cluster.settings(""));
+    let mut told = Vec::new();
+    wait_until("all are released", || {
+        told.extend(console.others());
+        told == ["RESUME app", "RESUME app_read"]
+    });
 }
 
 #[test]

@@ -3,7 +3,8 @@
 mod database;
 mod endpoints;
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::cell::Cell;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -20,7 +21,8 @@ fn ip(last: u8) -> Ipv4Addr {
 struct Scene {
     folder: tempfile::TempDir,
     dns: Dns,
-    port: u16,
+    /// Where the last agent serves.
+    port: Cell<u16>,
 }
 
 /// A running agent; killed when the test ends.
@@ -35,15 +37,10 @@ impl Drop for Agent {
 
 impl Scene {
     fn new() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
         Self {
             folder: tempfile::tempdir().unwrap(),
             dns: Dns::start(),
-            port,
+            port: Cell::new(0),
         }
     }
 
@@ -54,12 +51,12 @@ impl Scene {
     /// Starts an agent with these further settings and waits until it answers.
     fn start(&self, settings: &str) -> Agent {
         let head = format!(
-            "listen: 127.0.0.1:{}\ncontrol: {}\nresolver: {}\n",
-            self.port,
+            "listen: 127.0.0.1:0\ncontrol: {}\nresolver: {}\n",
             self.path("control.sock").display(),
             self.dns.address
         );
         std::fs::write(self.path("agent.yaml"), head + settings).unwrap();
+        let told_before = self.log().len();
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -72,8 +69,12 @@ impl Scene {
             .spawn()
             .unwrap();
         let agent = Agent(child);
-        wait_until("the agent listens", || {
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        wait_until("the agent serves", || {
+            let told = self.log()[told_before..].to_owned();
+            let port = told
+                .lines()
+                .find_map(|line| line.rsplit_once(" serves at 127.0.0.1:")?.1.parse().ok());
+            port.map(|port| self.port.set(port)).is_some()
         });
         agent
     }
@@ -124,7 +125,7 @@ impl Scene {
 
     fn get(&self, path: &str) -> (bool, String) {
         use std::io::{Read, Write};
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port.get())).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();

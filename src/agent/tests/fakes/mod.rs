@@ -43,9 +43,8 @@ pub struct Dns {
 
 impl Dns {
     pub fn start() -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (udp, tcp) = same_port();
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).unwrap();
         let dns = Self {
             address,
             says: Arc::default(),
@@ -119,12 +118,22 @@ impl Dns {
     }
 }
 
+/// A port that is free for both may take a few tries.
+fn same_port() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
+            return (udp, tcp);
+        }
+    }
+}
+
 /// Answers `METHOD /path` with a status and a body, and remembers all that was
 /// asked, each with its body.
 #[derive(Clone, Default)]
 pub struct Pages {
     pages: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<(Instant, String)>>>,
 }
 
 impl Pages {
@@ -137,11 +146,18 @@ impl Pages {
 
     /// All requests but GETs.
     pub fn changes(&self) -> Vec<String> {
-        self.asked
-            .lock()
-            .unwrap()
+        self.changes_at()
+            .into_iter()
+            .map(|(_, request)| request)
+            .collect()
+    }
+
+    /// The same with the moment of each.
+    pub fn changes_at(&self) -> Vec<(Instant, String)> {
+        let asked = self.asked.lock().unwrap();
+        asked
             .iter()
-            .filter(|request| !request.starts_with("GET "))
+            .filter(|(_, request)| !request.starts_with("GET "))
             .cloned()
             .collect()
     }
@@ -211,10 +227,8 @@ impl Pages {
             .get(&line)
             .cloned()
             .unwrap_or((404, String::new()));
-        self.asked
-            .lock()
-            .unwrap()
-            .push(format!("{line} {body}").trim_end().to_owned());
+        let request = format!("{line} {body}").trim_end().to_owned();
+        self.asked.lock().unwrap().push((Instant::now(), request));
         // As Patroni answers: HTTP/1.0, and no length.
         write!(
             stream,
@@ -244,11 +258,19 @@ pub fn tls_config(stack: &Stack) -> rustls::ServerConfig {
         .unwrap()
 }
 
-/// A pooler's admin console; remembers what its database file said at each
-/// RELOAD.
+/// A pooler's admin console; remembers what it was told, and what its database
+/// file said at each RELOAD.
 pub struct Console {
-    pub reloads: Arc<Mutex<Vec<String>>>,
+    told: Arc<Mutex<Told>>,
     socket: PathBuf,
+}
+
+#[derive(Default)]
+struct Told {
+    reloads: Vec<(Instant, String)>,
+    others: Vec<String>,
+    /// A transaction is under way that never ends.
+    is_busy: bool,
 }
 
 impl Console {
@@ -258,20 +280,38 @@ impl Console {
         let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).unwrap();
         let console = Self {
-            reloads: Arc::default(),
+            told: Arc::default(),
             socket,
         };
-        let (reloads, databases) = (Arc::clone(&console.reloads), databases.to_owned());
+        let (told, databases) = (Arc::clone(&console.told), databases.to_owned());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let _ = talk(stream, &databases, &reloads);
+                let (told, databases) = (Arc::clone(&told), databases.clone());
+                std::thread::spawn(move || talk(stream, &databases, &told));
             }
         });
         console
     }
 
+    pub fn be_busy(&self, is_busy: bool) {
+        self.told.lock().unwrap().is_busy = is_busy;
+    }
+
     pub fn reloads(&self) -> Vec<String> {
-        self.reloads.lock().unwrap().clone()
+        self.reloads_at()
+            .into_iter()
+            .map(|(_, file)| file)
+            .collect()
+    }
+
+    /// The same with the moment of each.
+    pub fn reloads_at(&self) -> Vec<(Instant, String)> {
+        self.told.lock().unwrap().reloads.clone()
+    }
+
+    /// All commands but RELOAD, since the last call.
+    pub fn others(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap().others)
     }
 }
 
@@ -281,11 +321,7 @@ impl Drop for Console {
     }
 }
 
-fn talk(
-    mut stream: UnixStream,
-    databases: &Path,
-    reloads: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
+fn talk(mut stream: UnixStream, databases: &Path, told: &Mutex<Told>) -> std::io::Result<()> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let mut start = vec![0; u32::from_be_bytes(length) as usize - 4];
@@ -296,12 +332,34 @@ fn talk(
     );
     // Authenticated, one parameter, ready.
     stream.write_all(b"R\0\0\0\x08\0\0\0\0S\0\0\0\x0aa\0bcd\0Z\0\0\0\x05I")?;
-    let mut query = [0; 12];
+    let mut kind = [0];
+    stream.read_exact(&mut kind)?;
+    stream.read_exact(&mut length)?;
+    let mut query = vec![0; u32::from_be_bytes(length) as usize - 4];
     stream.read_exact(&mut query)?;
-    assert_eq!(&query, b"Q\0\0\0\x0bRELOAD\0");
-    reloads
+    assert_eq!((kind, query.pop()), (*b"Q", Some(0)), "a query and its end");
+    let query = String::from_utf8(query).unwrap();
+    let waits = {
+        let mut told = told.lock().unwrap();
+        if query == "RELOAD" {
+            let file = std::fs::read_to_string(databases).unwrap_or_default();
+            told.reloads.push((Instant::now(), file));
+        } else {
+            told.others.push(query.clone());
+        }
+        told.is_busy && query.starts_with("PAUSE")
+    };
+    if waits {
+        return stream.read_exact(&mut kind);
+    }
+    let is_held = told
         .lock()
         .unwrap()
-        .push(std::fs::read_to_string(databases).unwrap_or_default());
-    stream.write_all(b"C\0\0\0\x0bRELOAD\0Z\0\0\0\x05I")
+        .others
+        .iter()
+        .any(|one| one.starts_with("PAUSE"));
+    if query.starts_with("RESUME") && !is_held {
+        return stream.write_all(b"E\0\0\0\x1bSERROR\0Mis not paused\0\0Z\0\0\0\x05I");
+    }
+    stream.write_all(b"C\0\0\0\x07OK\0Z\0\0\0\x05I")
 }

@@ -10,10 +10,13 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{IMAGE, Project, create, engine, health, place, start, wait};
+use common::{IMAGE, Project, build, create, engine, health, place, start, wait};
 use scalectl_documents::{Mount, MountType, Restart, Span};
 use scalectl_engine::{Engine, EngineError};
-use scalectl_plan::{Await, Call, ContainerState, FileContent, Health, InjectedFile, Ownership};
+use scalectl_plan::{
+    Await, Call, ContainerSpec, ContainerState, FileContent, Health, InjectedFile, LABELS,
+    Ownership,
+};
 
 #[tokio::test]
 async fn what_was_created_is_observed_and_after_its_removal_nothing_is_left() {
@@ -138,6 +141,58 @@ async fn an_image_that_the_engine_lacks_is_absent_from_the_observation() {
     scope.images.push("scalectl/does-not-exist:0".to_owned());
     let found = engine().await.observe(&scope).await.unwrap();
     assert_eq!(found.images.keys().collect::<Vec<_>>(), [IMAGE]);
+}
+
+/// `docker tag` moves a name: what a list shows then must not be believed.
+#[tokio::test]
+async fn an_images_content_is_told_rightly_whether_a_container_shows_it_or_not() {
+    let project = Project::new("moved");
+    let engine = engine().await;
+    let tag = std::process::id().to_string();
+    let name = format!("edk/moved:{tag}");
+    let mut scope = project.scope();
+    scope.images.push(name.clone());
+    let build = async |word: &str| {
+        let dockerfile = format!("FROM {IMAGE}\nLABEL word={word}\n");
+        build(&engine, &name, &dockerfile).await
+    };
+    let first = build("first").await;
+    project.images.borrow_mut().push(first.clone());
+
+    let labels = |spec: &mut ContainerSpec, id: &str| {
+        spec.service.image.clone_from(&name);
+        spec.labels
+            .insert(LABELS.compose_image.to_owned(), id.to_owned());
+    };
+    let mut specs = ["a", "b"].map(|service| project.shell(service, "true"));
+    for spec in &mut specs {
+        labels(spec, &first);
+        engine.apply(&create(spec)).await.unwrap();
+    }
+    let found = engine.observe(&scope).await.unwrap();
+    assert_eq!(found.images[&name].id, first);
+    for spec in &specs {
+        assert_eq!(
+            found.containers[&spec.name].image_id, first,
+            "by name and by id it is the same content"
+        );
+    }
+
+    let second = build("second").await;
+    project.images.borrow_mut().push(second.clone());
+    let found = engine.observe(&scope).await.unwrap();
+    assert_ne!(second, first);
+    assert_eq!(
+        found.images[&name].id, second,
+        "the name stands for another content now"
+    );
+    assert_eq!(found.containers[&specs[0].name].image_id, first);
+    engine.remove_image(&name).await.unwrap();
+    let found = engine.observe(&scope).await.unwrap();
+    assert!(
+        !found.images.contains_key(&name),
+        "the name is gone, the containers are not"
+    );
 }
 
 #[tokio::test]

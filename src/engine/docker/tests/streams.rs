@@ -10,7 +10,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{IMAGE, Project, create, engine, start, wait};
+use common::{IMAGE, Project, context, create, engine, start, wait};
 use futures_util::StreamExt;
 use scalectl_engine::{Engine, EngineError};
 use scalectl_engine_docker::{BuildProgress, BuildRequest, ExecRequest, LogRequest, LogSource};
@@ -236,22 +236,12 @@ async fn a_change_is_told_as_it_happens() {
     assert!(actions.contains(&"start".to_owned()), "{actions:?}");
 }
 
-fn context(dockerfile: &str) -> impl futures_util::Stream<Item = bytes::Bytes> + Send + 'static {
-    let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(dockerfile.len() as u64);
-    header.set_mode(0o644);
-    archive
-        .append_data(&mut header, "Dockerfile", dockerfile.as_bytes())
-        .unwrap();
-    let bytes = archive.into_inner().unwrap();
-    futures_util::stream::iter([bytes::Bytes::from(bytes)])
-}
-
 #[tokio::test]
 async fn an_image_is_built_described_and_removed() {
+    let project = Project::new("built");
     let engine = engine().await;
     let name = format!("edk/built:{}", std::process::id());
+    project.images.borrow_mut().push(name.clone());
     let dockerfile = format!(
         "FROM {IMAGE}\nARG WORD\nRUN echo \"$WORD\" > /word\nUSER 1234\nEXPOSE 8000 53/udp\nENTRYPOINT [\"/bin/cat\"]\nCMD [\"/word\"]\n"
     );

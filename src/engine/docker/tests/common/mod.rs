@@ -4,11 +4,12 @@
 
 pub mod proxy;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use scalectl_documents::{Healthcheck, Service, Span};
 use scalectl_engine::{Engine, Scope};
-use scalectl_engine_docker::{DockerEngine, lock_name};
+use scalectl_engine_docker::{BuildRequest, DockerEngine, lock_name};
 use scalectl_plan::{Await, Call, ContainerSpec, LABELS, NetworkPlace, Observed, Ownership};
 
 pub const IMAGE: &str = "scalectl/base:trixie";
@@ -23,6 +24,8 @@ pub async fn engine() -> DockerEngine {
 /// One project of a test; dropped, nothing of it is left.
 pub struct Project {
     pub name: String,
+    /// Images to be removed with it.
+    pub images: RefCell<Vec<String>>,
 }
 
 impl Project {
@@ -30,6 +33,7 @@ impl Project {
     pub fn new(test: &str) -> Self {
         Self {
             name: format!("edk-{test}-{}", std::process::id()),
+            images: RefCell::default(),
         }
     }
 
@@ -73,8 +77,8 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let scope = self.scope();
-        let cleaned = std::thread::spawn(move || runtime().block_on(clean(scope))).join();
+        let (scope, images) = (self.scope(), self.images.take());
+        let cleaned = std::thread::spawn(move || runtime().block_on(clean(scope, images))).join();
         assert!(
             cleaned.is_ok() || std::thread::panicking(),
             "the test's objects could not be removed"
@@ -89,7 +93,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-async fn clean(scope: Scope) {
+async fn clean(scope: Scope, images: Vec<String>) {
     let engine = engine().await;
     let mut found = engine.observe(&scope).await.unwrap();
     let lock = found.containers.get_mut(&lock_name(&scope.project));
@@ -97,6 +101,9 @@ async fn clean(scope: Scope) {
         .for_each(|lock| lock.ownership = Ownership::Ours);
     for call in removal(&found) {
         engine.apply(&call).await.unwrap();
+    }
+    for image in images {
+        engine.remove_image(&image).await.unwrap();
     }
 }
 
@@ -169,4 +176,32 @@ pub fn place(network: &str, aliases: &[&str]) -> NetworkPlace {
         network: network.to_owned(),
         aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
     }
+}
+
+/// A build context of one Dockerfile.
+pub fn context(
+    dockerfile: &str,
+) -> impl futures_util::Stream<Item = bytes::Bytes> + Send + 'static {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(dockerfile.len() as u64);
+    header.set_mode(0o644);
+    archive
+        .append_data(&mut header, "Dockerfile", dockerfile.as_bytes())
+        .unwrap();
+    let bytes = archive.into_inner().unwrap();
+    futures_util::stream::iter([bytes::Bytes::from(bytes)])
+}
+
+/// Builds an image from one Dockerfile and gives its id.
+pub async fn build(engine: &DockerEngine, name: &str, dockerfile: &str) -> String {
+    let request = BuildRequest {
+        reference: name.to_owned(),
+        dockerfile: "Dockerfile".to_owned(),
+        ..BuildRequest::default()
+    };
+    engine
+        .build_image(&request, context(dockerfile), |_| {})
+        .await
+        .unwrap()
 }

@@ -107,9 +107,9 @@ impl<'a> Audit<'a> {
             for it in all.iter().filter(|it| is_alive(it)) {
                 let other = label(it, LABELS.service);
                 let now = self.compose.services.get(&other);
-                let shares = now.is_some_and(|now| mounts(self.compose, now, &volume));
+                let shares = now.is_some_and(|now| writes(self.compose, now, &volume));
                 assert!(
-                    other == name || shares || !it.spec.volume_names.contains(&volume),
+                    other == name || shares || !it.writes().any(|own| *own == volume),
                     "{container} is started on {volume}, which {} still has",
                     it.spec.name
                 );
@@ -128,8 +128,9 @@ impl<'a> Audit<'a> {
     }
 }
 
-/// Whether a rolling service holds a volume that the document gives to others:
-/// then it has to end first.
+/// Whether a rolling service holds what the document gives to others (a port, a
+/// volume that it writes), or lives in a network that may be replaced: then it
+/// has to end first.
 fn gives_up(compose: &Compose, engine: &FakeEngine, name: &str, service: &Service) -> bool {
     let world = engine.world();
     let mut own = world
@@ -137,15 +138,15 @@ fn gives_up(compose: &Compose, engine: &FakeEngine, name: &str, service: &Servic
         .values()
         .filter(|it| label(it, LABELS.service) == name);
     own.any(|it| {
-        let mut volumes = it.spec.volume_names.iter();
         let has_port = !it.spec.service.ports.is_empty();
-        has_port || volumes.any(|volume| !mounts(compose, service, volume))
+        let mut written = it.writes();
+        has_port || it.joins.is_some() || written.any(|volume| !writes(compose, service, volume))
     })
 }
 
-fn mounts(compose: &Compose, service: &Service, volume: &str) -> bool {
+fn writes(compose: &Compose, service: &Service, volume: &str) -> bool {
     let mut mounts = service.volumes.iter();
-    mounts.any(|mount| compose.volume_name(&mount.source) == volume)
+    mounts.any(|mount| !mount.read_only && compose.volume_name(&mount.source) == volume)
 }
 
 fn serving(engine: &FakeEngine, service: &str) -> usize {
