@@ -1,13 +1,14 @@
 //! What every verb needs: the files it reads, the engine, the way to documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use scalectl_engine::ImageEngine;
+use scalectl_engine::{Engine, ImageEngine, Scope};
 use scalectl_engine_docker::DockerEngine;
 use scalectl_model::App;
 use scalectl_phase::{Phase, Stack};
+use scalectl_plan::Observed;
 use scalectl_render::{Facts, Rendered, Templates};
 use scalectl_ui::Printer;
 
@@ -95,6 +96,41 @@ impl Context {
         let stack = Stack::of(app, phase, self.global.project.as_deref());
         let templates = Templates::new(&self.overrides("templates")?);
         Ok(scalectl_render::compose(&stack, &facts, &templates)?)
+    }
+
+    /// What the engine has of a stack, without its images.
+    pub async fn look(
+        &self,
+        engine: &DockerEngine,
+        project: &str,
+    ) -> Result<Observed, CommandError> {
+        let scope = Scope {
+            project: project.to_owned(),
+            images: Vec::new(),
+        };
+        Ok(engine.observe(&scope).await?)
+    }
+
+    /// Refuses services that the stack does not have, and a stack that is not up.
+    pub fn refuse_unknown(
+        &self,
+        project: &str,
+        observed: &Observed,
+        services: &[String],
+    ) -> Result<(), CommandError> {
+        let known: BTreeSet<_> = observed.ours().map(|(_, it)| it.service.clone()).collect();
+        let unknown = services.iter().find(|service| !known.contains(*service));
+        match unknown {
+            Some(_) if known.is_empty() => Err(CommandError::NotUp {
+                project: project.to_owned(),
+            }),
+            Some(service) => Err(CommandError::UnknownService {
+                project: project.to_owned(),
+                service: service.clone(),
+                known: known.into_iter().collect(),
+            }),
+            None => Ok(()),
+        }
     }
 
     pub async fn engine(&self) -> Result<DockerEngine, CommandError> {

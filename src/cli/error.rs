@@ -48,6 +48,58 @@ pub enum CommandError {
         help("what was under way may have happened; run the same command again: it looks first")
     )]
     LockLost,
+    #[error("{project} is not up")]
+    #[diagnostic(code(scalectl::cli::not_up), help("`scalectl up` brings it up"))]
+    NotUp { project: String },
+    #[error("{project} has no service {service}")]
+    #[diagnostic(code(scalectl::cli::unknown_service), help("{}", one_of(service, known)))]
+    UnknownService {
+        project: String,
+        service: String,
+        known: Vec<String>,
+    },
+    #[error("no container of {service}{} runs", index.map(|index| format!(" with the number {index}")).unwrap_or_default())]
+    #[diagnostic(
+        code(scalectl::cli::not_running),
+        help("`scalectl status` shows what does; `scalectl up` starts what should")
+    )]
+    NotRunning { service: String, index: Option<u32> },
+    #[error("the engine ended, or the connection to it did")]
+    #[diagnostic(
+        code(scalectl::cli::engine_ended),
+        help("run the same command again when the engine is back; `scalectl doctor` looks at it")
+    )]
+    EngineEnded,
+    #[error("no member of the database of {project} takes writes")]
+    #[diagnostic(
+        code(scalectl::cli::no_primary),
+        help("`scalectl status` shows its members, `scalectl logs db-1` what the first one says")
+    )]
+    NoPrimary {
+        project: String,
+        #[related]
+        members: Vec<Member>,
+    },
+    #[error("{program} ended with exit code {code}")]
+    #[diagnostic(code(scalectl::cli::database_program))]
+    DatabaseProgram {
+        program: &'static str,
+        code: i64,
+        #[source]
+        said: Said,
+    },
+    #[error("{} is no dump of `scalectl db dump`", file.display())]
+    #[diagnostic(
+        code(scalectl::cli::no_dump),
+        help("it must be in pg_dump's custom format (`pg_dump -Fc`)")
+    )]
+    NoDump { file: PathBuf },
+    #[error("a dump is bytes, and stdout is a terminal")]
+    #[diagnostic(
+        code(scalectl::cli::dump_to_terminal),
+        help("name a file with `-o FILE`, or send it on with `> FILE`")
+    )]
+    DumpToTerminal,
     #[error("stopped by Ctrl-C; nothing was changed")]
     Interrupted,
     #[error("{action}")]
@@ -103,6 +155,19 @@ pub enum CommandError {
         source: Option<serde_json::Error>,
     },
 }
+
+/// A member of a database, and why it is not the one that takes writes.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{container}: {why}")]
+pub struct Member {
+    pub container: String,
+    pub why: String,
+}
+
+/// The last of what a program said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(pub String);
 
 impl CommandError {
     pub fn io(action: impl Into<String>, source: io::Error) -> Self {
@@ -162,6 +227,14 @@ impl CommandError {
             Self::Engine(error) | Self::Image(ImageError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
+            Self::NotUp { .. }
+            | Self::UnknownService { .. }
+            | Self::NotRunning { .. }
+            | Self::NoPrimary { .. }
+            | Self::NoDump { .. }
+            | Self::DumpToTerminal => Exit::Refused,
+            Self::EngineEnded => Exit::Unreachable,
+            Self::DatabaseProgram { .. } => Exit::Failed,
             Self::LockLost => Exit::Unknown,
             Self::Interrupted => Exit::Interrupted,
             Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
@@ -170,6 +243,15 @@ impl CommandError {
             Self::Execute { source, .. } => of_execution(source),
             Self::Io { .. } => Exit::Failed,
         }
+    }
+}
+
+/// The service that was probably meant, or else all of them.
+fn one_of(service: &str, known: &[String]) -> String {
+    let distance = |known: &String| strsim::damerau_levenshtein(service, known);
+    match known.iter().min_by_key(|it| distance(it)) {
+        Some(near) if distance(near) <= 1 + near.len() / 4 => format!("did you mean `{near}`?"),
+        _ => format!("its services are {}", known.join(", ")),
     }
 }
 

@@ -8,14 +8,19 @@ mod apply;
 mod check;
 mod completions;
 mod context;
+mod db;
+mod doctor;
 mod down;
 mod error;
+mod exec;
 mod images;
 mod init;
 mod lock;
+mod logs;
 mod phases;
 mod plan;
 mod render;
+mod restart;
 mod status;
 mod up;
 mod world;
@@ -93,7 +98,12 @@ enum Command {
     Up(up::UpArgs),
     Status(status::StatusArgs),
     Down(down::DownArgs),
+    Logs(logs::LogsArgs),
+    Exec(exec::ExecArgs),
+    Restart(restart::RestartArgs),
+    Db(db::DbArgs),
     Images(images::ImagesArgs),
+    Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     #[command(flatten)]
     Resident(Hidden),
@@ -143,6 +153,11 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, CommandError> {
             Command::Up(args) => up::run(&args, &context).await,
             Command::Status(args) => status::run(&args, &context).await,
             Command::Down(args) => down::run(&args, &context).await,
+            Command::Logs(args) => logs::run(&args, &context).await,
+            Command::Exec(args) => exec::run(&args, &context).await,
+            Command::Restart(args) => restart::run(&args, &context).await,
+            Command::Db(args) => db::run(&args, &context).await,
+            Command::Doctor(args) => doctor::run(&args, &context).await,
             Command::Images(args) => images::run(&args, &context).await,
             Command::Completions(args) => completions::run(&args),
             Command::Resident(Hidden::Resident(command)) => Ok(scalectl_agent::cli::run(command)),

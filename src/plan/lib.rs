@@ -18,9 +18,11 @@ mod operation;
 mod order;
 mod removal;
 mod resources;
+mod restart;
 mod rules;
 mod services;
 mod spec;
+mod stranded;
 mod text;
 
 pub use conflicts::{Conflict, PlanError};
@@ -30,5 +32,7 @@ pub use observed::{
     ObservedVolume, Ownership,
 };
 pub use operation::{Await, Call, Cause, FileContent, InjectedFile, OpId, Operation, Plan};
+pub use restart::restart;
 pub use rules::{Goal, Volumes, build};
 pub use spec::{ContainerSpec, NetworkPlace};
+pub use stranded::stranded;

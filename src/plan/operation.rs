@@ -158,6 +158,8 @@ pub enum Cause {
     TooMany,
     /// The data was asked to be destroyed.
     DataRemovalAsked,
+    /// It is right as it is, and was asked to be started anew.
+    RestartAsked,
 }
 
 /// A graph of operations from what is to what is wanted.
@@ -254,6 +256,7 @@ impl fmt::Display for Cause {
             Self::NotWanted => f.write_str("not wanted"),
             Self::TooMany => f.write_str("one too many"),
             Self::DataRemovalAsked => f.write_str("removal of data asked"),
+            Self::RestartAsked => f.write_str("restart asked"),
         }
     }
 }

@@ -63,7 +63,7 @@ pub fn build(goal: &Goal<'_>, observed: &Observed) -> Result<Plan, PlanError> {
 
 /// A hash of what a plan rests on: the project's own objects and the images.
 /// Health and addresses are left out, because they change by themselves.
-fn fingerprint(observed: &Observed) -> String {
+pub(crate) fn fingerprint(observed: &Observed) -> String {
     let mut basis = observed.clone();
     basis
         .containers

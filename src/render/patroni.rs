@@ -47,6 +47,11 @@ fn parameters(database: &Database) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     };
-    parameters.extend(database.settings.iter().map(|(name, value)| (name.clone(), json!(value))));
+    parameters.extend(
+        database
+            .settings
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value))),
+    );
     parameters
 }

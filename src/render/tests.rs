@@ -34,8 +34,14 @@ fn phase_2_renders_and_reads_back() {
     if let Ok(path) = std::env::var("SHOW") {
         std::fs::write(path + ".2", &rendered.text).unwrap();
     }
-    assert!(rendered.compose.services.contains_key("db-3"), "phase 2 has three database members");
-    assert!(rendered.compose.services.contains_key("cache"), "phase 2 has a cache");
+    assert!(
+        rendered.compose.services.contains_key("db-3"),
+        "phase 2 has three database members"
+    );
+    assert!(
+        rendered.compose.services.contains_key("cache"),
+        "phase 2 has a cache"
+    );
 }
 
 #[test]

@@ -54,8 +54,9 @@ impl<W: Write> LogWriter<W> {
         if self.style.has_names {
             let width = self.style.width;
             let prefix = format!("{name:width$} |");
+            let colour = self.colour(name);
             match self.is_coloured {
-                true => write!(self.out, "\u{1b}[{}m{prefix}\u{1b}[0m ", self.colour(name))?,
+                true => write!(self.out, "\u{1b}[{}m{prefix}\u{1b}[0m ", colour)?,
                 false => write!(self.out, "{prefix} ")?,
             }
         }

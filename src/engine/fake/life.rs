@@ -2,6 +2,7 @@
 //!
 //! A test says when: nothing here happens in between calls unasked.
 
+use scalectl_documents::Restart;
 use scalectl_plan::{ContainerState, Health, LABELS};
 
 use crate::world::World;
@@ -78,9 +79,13 @@ impl World {
         }
     }
 
-    /// The container ended and waits for its restart policy.
+    /// The container ended and waits for its restart policy, if it has one.
     pub fn crash(&mut self, name: &str) {
-        self.change(name, ContainerState::Running, ContainerState::Restarting);
+        let found = self.containers.get(name);
+        match found.is_some_and(|it| it.spec.service.restart == Restart::No) {
+            true => self.kill(name, 1),
+            false => self.change(name, ContainerState::Running, ContainerState::Restarting),
+        }
     }
 
     pub fn pause(&mut self, name: &str) {

@@ -17,7 +17,7 @@ use simple_dns::{CLASS, Packet, PacketFlag, RCODE, ResourceRecord};
 use crate::stack::Stack;
 
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));

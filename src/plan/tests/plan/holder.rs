@@ -82,6 +82,22 @@ fn a_holder_that_ended_is_started_and_its_running_members_are_made_anew() {
 }
 
 #[test]
+fn a_holder_that_comes_and_goes_is_made_anew_for_nobody_can_join_it() {
+    let scene = Scene::after(STACK);
+    scene.world().crash("shop-pooler-net-1");
+    let plan = scene.plan(STACK);
+    let steps = steps(&plan);
+    let stops = [
+        "stop shop-pooler-1",
+        "remove shop-pooler-1",
+        "stop shop-pooler-net-1",
+    ];
+    assert_eq!(steps[..3], stops, "{plan}");
+    scene.run(&plan);
+    assert!(scene.plan(STACK).is_empty(), "{}", scene.plan(STACK));
+}
+
+#[test]
 fn holder_and_member_that_both_ended_are_just_started() {
     let scene = Scene::after(STACK);
     scene.world().kill("shop-pooler-1", 0);

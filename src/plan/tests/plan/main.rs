@@ -16,6 +16,7 @@ mod conflicts;
 mod down;
 mod holder;
 mod moves;
+mod restart;
 mod resume;
 mod roll;
 mod saved;

@@ -1,0 +1,177 @@
+//! Restart: the containers that are there, stopped and started as they are.
+//!
+//! Nothing is made or removed and no document is needed: what changed in
+//! scale.yaml waits for `up`. One after another where others can serve on
+//! (copies of a service, members of a cluster), what is depended on first, and
+//! whoever lives in a restarted container's network with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scalectl_documents::Span;
+
+use crate::fleet::{Fleet, Seen};
+use crate::graph::Graph;
+use crate::observed::{Health, Observed};
+use crate::operation::{Await, Call, Cause, OpId, Plan};
+use crate::rules::fingerprint;
+
+/// Plans the restart of `services`; without a name, of all that runs. A service
+/// that is named is started although it does not run.
+pub fn restart(project: &str, observed: &Observed, services: &[String], deadline: Span) -> Plan {
+    let fleet = Fleet::of(observed);
+    let is_named = |service: &String| services.iter().any(|it| it == service);
+    let chosen = observed.ours().filter(|(_, it)| match services {
+        [] => it.is_alive(),
+        _ => is_named(&it.service),
+    });
+    let chosen: BTreeMap<_, _> = chosen.collect();
+    let mut restart = Restart {
+        fleet: &fleet,
+        deadline,
+        order: BTreeMap::new(),
+        turns: BTreeMap::new(),
+        done: BTreeSet::new(),
+        graph: Graph::default(),
+    };
+    for seen in in_order(&fleet, &chosen) {
+        restart.one(seen);
+    }
+    Plan {
+        project: project.to_owned(),
+        operations: restart.graph.into_operations(),
+        keeps: Vec::new(),
+        fingerprint: fingerprint(observed),
+    }
+}
+
+struct Restart<'f, 'a> {
+    fleet: &'f Fleet<'a>,
+    deadline: Span,
+    /// For each service, the operations after which its containers are well again.
+    order: BTreeMap<&'a str, Vec<OpId>>,
+    /// The last operation of each cluster: its members take turns.
+    turns: BTreeMap<&'a str, OpId>,
+    done: BTreeSet<&'a String>,
+    graph: Graph,
+}
+
+impl<'a> Restart<'_, 'a> {
+    /// A container, and those that live in its network: they end before it and
+    /// start after it.
+    fn one(&mut self, holder: Seen<'a>) {
+        let members = self.fleet.members(holder).into_iter();
+        let members: Vec<_> = members.filter(|(_, it)| it.is_alive()).collect();
+        let all: Vec<_> = [holder].into_iter().chain(members).collect();
+        if !self.done.insert(holder.0) {
+            return;
+        }
+        let mut before = Vec::new();
+        for (name, it) in &all {
+            self.done.insert(name);
+            let used = it.depends_on.iter();
+            let used = used.filter_map(|service| self.order.get(service.as_str()));
+            before.extend(used.flatten());
+            before.extend(self.turns.get(stem(&it.service)));
+        }
+        let mut ended = before;
+        for seen in all.iter().skip(1) {
+            ended.push(self.stop(*seen, &stranded(holder), ended.clone()));
+        }
+        if holder.1.is_alive() {
+            ended.push(self.stop(holder, &Cause::RestartAsked, ended.clone()));
+        }
+        let started = self.start(holder, &Cause::RestartAsked, ended);
+        for seen in all.iter().skip(1) {
+            self.start(*seen, &stranded(holder), vec![started]);
+        }
+    }
+
+    fn stop(&mut self, (name, it): Seen<'a>, cause: &Cause, after: Vec<OpId>) -> OpId {
+        let call = Call::StopContainer {
+            name: name.clone(),
+            id: it.id.clone(),
+            grace: None,
+        };
+        self.graph.add(call, cause, after)
+    }
+
+    /// Starts it and waits until it is well; gives the start.
+    fn start(&mut self, (name, it): Seen<'a>, cause: &Cause, after: Vec<OpId>) -> OpId {
+        let container = name.clone();
+        let start = Call::StartContainer {
+            container: container.clone(),
+        };
+        let started = self.graph.add(start, cause, after);
+        let mut well = started;
+        if it.health != Health::None {
+            let call = Call::Await {
+                container,
+                wait: Await::Healthy,
+                deadline: self.deadline,
+            };
+            well = self.graph.add(call, cause, [started]);
+        }
+        self.order.entry(&it.service).or_default().push(well);
+        self.turns.insert(stem(&it.service), well);
+        started
+    }
+}
+
+fn stranded((holder, _): Seen<'_>) -> Cause {
+    Cause::Stranded {
+        holder: holder.clone(),
+    }
+}
+
+/// What members of a cluster have in common: `db` of `db-1`, `db-2`, `db-3`.
+fn stem(service: &str) -> &str {
+    match service.rsplit_once('-') {
+        Some((stem, number)) if number.bytes().all(|it| it.is_ascii_digit()) => stem,
+        _ => service,
+    }
+}
+
+/// The chosen containers, each after those that it depends on. Labels could hold
+/// a circle; each is taken once, so this ends all the same.
+fn in_order<'a>(
+    fleet: &Fleet<'a>,
+    chosen: &BTreeMap<&'a String, &'a crate::observed::ObservedContainer>,
+) -> Vec<Seen<'a>> {
+    let (mut order, mut met) = (Vec::new(), BTreeSet::new());
+    for (name, it) in chosen {
+        visit(fleet, chosen, (*name, *it), &mut met, &mut order);
+    }
+    order
+}
+
+fn visit<'a>(
+    fleet: &Fleet<'a>,
+    chosen: &BTreeMap<&'a String, &'a crate::observed::ObservedContainer>,
+    seen: Seen<'a>,
+    met: &mut BTreeSet<&'a String>,
+    order: &mut Vec<Seen<'a>>,
+) {
+    if !met.insert(seen.0) {
+        return;
+    }
+    let members = fleet.members(seen).into_iter();
+    // A holder goes with its members, thus after what they depend on, too.
+    let users = members.filter(|(_, it)| it.is_alive()).chain([seen]);
+    for user in users.collect::<Vec<_>>() {
+        for service in &user.1.depends_on {
+            for used in fleet.of_service(service) {
+                if chosen.contains_key(used.0) {
+                    visit(fleet, chosen, *used, met, order);
+                }
+            }
+        }
+    }
+    let holder = seen.1.network_of.as_ref();
+    let mut held = chosen.iter().filter(|(name, it)| {
+        holder.is_some_and(|holder| *holder == ***name || *holder == it.id)
+    });
+    if let Some((name, it)) = held.next() {
+        visit(fleet, chosen, (*name, *it), met, order);
+    }
+    order.push(seen);
+}

@@ -1,0 +1,103 @@
+//! `restart`: what is there, stopped and started, one after another where
+//! others can serve on.
+
+use insta::assert_snapshot;
+use scalectl_documents::Span;
+use scalectl_plan::{Plan, restart, stranded};
+
+use crate::scene::{Scene, at, precedes, steps};
+use crate::stack::STACK;
+
+const CLUSTER: &str = "
+name: shop
+services:
+  etcd-1:
+    image: base
+    restart: always
+    healthcheck: {test: [CMD, probe]}
+  db-1: &member
+    image: db
+    restart: always
+    healthcheck: {test: [CMD, probe]}
+    depends_on: {etcd-1: {condition: service_healthy}}
+  db-2: *member
+  app:
+    image: app
+    restart: always
+    scale: 2
+    depends_on: {db-1: {condition: service_healthy}}
+";
+
+fn plan(scene: &Scene, text: &str, services: &[&str]) -> Plan {
+    let services: Vec<_> = services.iter().map(|it| (*it).to_owned()).collect();
+    restart("shop", &scene.look(text), &services, Span::seconds(60))
+}
+
+#[test]
+fn members_of_a_cluster_and_copies_of_a_service_take_turns_after_what_they_need() {
+    let scene = Scene::after(CLUSTER);
+    assert_snapshot!(plan(&scene, CLUSTER, &[]), @"");
+}
+
+#[test]
+fn whoever_lives_in_a_restarted_network_is_restarted_with_it() {
+    let scene = Scene::after(STACK);
+    let plan = plan(&scene, STACK, &["pooler-net"]);
+    assert_snapshot!(plan, @"");
+    scene.run(&plan);
+    assert!(
+        stranded(&scene.look(STACK)).is_empty(),
+        "nobody may be left in a network that is gone"
+    );
+    assert!(scene.plan(STACK).is_empty(), "up has nothing to mend");
+}
+
+#[test]
+fn only_the_named_service_is_restarted_and_nothing_is_made_anew() {
+    let scene = Scene::after(STACK);
+    let plan = plan(&scene, STACK, &["app"]);
+    assert!(
+        plan.operations.iter().all(|it| it.call.subject() == "shop-app-1"),
+        "only app may be touched:\n{plan}"
+    );
+    assert!(
+        steps(&plan).iter().all(|it| !it.starts_with("create") && !it.starts_with("remove")),
+        "its container stays:\n{plan}"
+    );
+    scene.run(&plan);
+    assert!(scene.plan(STACK).is_empty(), "it is right as it was");
+}
+
+#[test]
+fn a_restart_of_everything_leaves_what_has_ended_alone() {
+    let plan = plan(&Scene::after(STACK), STACK, &[]);
+    for ended in ["shop-bootstrap-1", "shop-release-1"] {
+        assert!(
+            plan.operations.iter().all(|it| it.call.subject() != ended),
+            "{ended} has done its work:\n{plan}"
+        );
+    }
+    assert!(
+        precedes(&plan, at("await-healthy", "shop-db-1-1"), at("stop", "shop-app-1")),
+        "what is depended on comes first:\n{plan}"
+    );
+}
+
+#[test]
+fn a_container_is_stranded_when_its_holder_is_gone_or_was_started_later() {
+    let scene = Scene::after(STACK);
+    let look = || scene.look(STACK);
+    assert!(stranded(&look()).is_empty(), "a fresh stack has none");
+
+    let mut seen = look();
+    let holder = seen.containers.get_mut("shop-pooler-net-1").unwrap();
+    holder.started_at = Some(u64::MAX);
+    assert_eq!(
+        stranded(&seen).into_iter().collect::<Vec<_>>(),
+        [("shop-pooler-1", "shop-pooler-net-1")]
+    );
+
+    let mut seen = look();
+    seen.containers.remove("shop-pooler-net-1");
+    assert!(stranded(&seen).contains_key("shop-pooler-1"), "its holder is gone");
+}
