@@ -1,5 +1,7 @@
 //! Rendered documents, held against the real `docker compose`.
 
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use std::process::Command;

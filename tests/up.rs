@@ -1,5 +1,7 @@
 //! `up`, its upgrades and `down`, on a real engine with the example shop.
 
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use std::collections::BTreeSet;

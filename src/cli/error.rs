@@ -52,7 +52,10 @@ pub enum CommandError {
     #[diagnostic(code(scalectl::cli::not_up), help("`scalectl up` brings it up"))]
     NotUp { project: String },
     #[error("{project} has no service {service}")]
-    #[diagnostic(code(scalectl::cli::unknown_service), help("{}", one_of(service, known)))]
+    #[diagnostic(
+        code(scalectl::cli::unknown_service),
+        help("{}", one_of(service, known))
+    )]
     UnknownService {
         project: String,
         service: String,
@@ -238,7 +241,11 @@ impl CommandError {
             Self::LockLost => Exit::Unknown,
             Self::Interrupted => Exit::Interrupted,
             Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
-            Self::Image(ImageError::NoBase { .. } | ImageError::NotStatic) => Exit::Refused,
+            Self::Image(
+                ImageError::NoBase { .. }
+                | ImageError::NotStatic
+                | ImageError::NeedsBuildKit { .. },
+            ) => Exit::Refused,
             Self::Image(_) => Exit::Failed,
             Self::Execute { source, .. } => of_execution(source),
             Self::Io { .. } => Exit::Failed,

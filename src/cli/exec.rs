@@ -6,11 +6,11 @@
 use std::process::ExitCode;
 
 use futures_util::StreamExt;
-use scalectl_engine_docker::{DockerEngine, ExecId, ExecRequest, LogSource};
+use scalectl_engine_docker::{DockerEngine, ExecId, ExecRequest, ExecSession, LogSource};
 use scalectl_plan::Observed;
 use scalectl_ui::{RawMode, has_terminal, pass_on, stdin_parts, terminal_size};
 use tokio::io::AsyncWriteExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -89,6 +89,22 @@ pub async fn attach(
     let raw = request.tty.then(RawMode::new).transpose();
     // A terminal for a command whose stdin is none has no mode to change.
     let raw = raw.ok().flatten();
+    let drained = stream(engine, &id, request, &mut session, &mut sizes).await;
+    drop(raw);
+    drained?;
+    let code = engine.exit_code(&session).await?;
+    // The operating system keeps the low byte of an exit code, too.
+    Ok(ExitCode::from((code & 0xff) as u8))
+}
+
+/// Passes everything on in both directions until the command's output ends.
+async fn stream(
+    engine: &DockerEngine,
+    id: &ExecId,
+    request: &ExecRequest,
+    session: &mut ExecSession,
+    sizes: &mut Signal,
+) -> Result<(), CommandError> {
     let (output, input) = (&mut session.output, &mut session.input);
     let feed = async {
         let mut parts = stdin_parts();
@@ -110,7 +126,7 @@ pub async fn attach(
     };
     let resize = async {
         loop {
-            fit(engine, &id).await;
+            fit(engine, id).await;
             if sizes.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
@@ -119,18 +135,13 @@ pub async fn attach(
     let (mut feed, mut drain) = (std::pin::pin!(feed), std::pin::pin!(drain));
     let mut resize = std::pin::pin!(resize);
     let mut is_fed = !request.stdin;
-    let drained = loop {
+    loop {
         tokio::select! {
-            drained = &mut drain => break drained,
+            drained = &mut drain => return drained,
             () = &mut feed, if !is_fed => is_fed = true,
             () = &mut resize, if request.tty => {}
         }
-    };
-    drop(raw);
-    drained?;
-    let code = engine.exit_code(&session).await?;
-    // The operating system keeps the low byte of an exit code, too.
-    Ok(ExitCode::from((code & 0xff) as u8))
+    }
 }
 
 /// Tells the command how large this terminal is. It may not have begun yet, or

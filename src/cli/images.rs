@@ -220,9 +220,9 @@ pub async fn prepare_app(
     };
     match (state, how) {
         (AppImage::Current, AppBuilds::WhenNeeded) => return Ok(()),
-        (AppImage::Missing, _) => say(context, &build, "it is not there yet"),
-        (AppImage::Changed, _) => say(context, &build, "its folder has changed"),
-        (AppImage::Current, _) => say(context, &build, "it was asked for"),
+        (AppImage::Missing, _) => say(context, &build, "is not there yet"),
+        (AppImage::Changed, _) => say(context, &build, "is older than its folder"),
+        (AppImage::Current, _) => say(context, &build, "is built anew, as asked"),
     }
     let anew = how == AppBuilds::Always;
     let builds = Builds::new(context.printer);
@@ -232,9 +232,7 @@ pub async fn prepare_app(
 }
 
 fn say(context: &Context, build: &AppBuild, why: &str) {
-    context
-        .printer
-        .say(&format!("building {}: {why}", build.image));
+    context.printer.say(&format!("{} {why}", build.image));
 }
 
 /// The app's build and how its image stands to it; none if it is not built here.
@@ -250,7 +248,7 @@ pub async fn app_state(
     let args = given.args.iter();
     let build = AppBuild {
         image: app_image(&app, &context.project_of(&app)),
-        folder: context.folder().join(&given.context),
+        folder: context.folder().join(&given.context).components().collect(),
         dockerfile: given.dockerfile.clone(),
         args: args
             .map(|(name, value)| (name.to_string(), value.clone()))

@@ -57,7 +57,9 @@ pub async fn held<T>(
     };
     if let Err(error) = guard.release(engine).await {
         // The next one finds this process gone and takes the lock over.
-        context.printer.say(&format!("the lock was left behind: {error}"));
+        context
+            .printer
+            .say(&format!("the lock was left behind: {error}"));
     }
     outcome
 }

@@ -45,7 +45,12 @@ pub struct LogsArgs {
     //
     // The definition of the global option of this id without its short form,
     // which would be taken twice. Clap hands its value on as the global one.
-    #[arg(id = "file", long = "file", default_value = "scale.yaml", value_name = "FILE")]
+    #[arg(
+        id = "file",
+        long = "file",
+        default_value = "scale.yaml",
+        value_name = "FILE"
+    )]
     _file: PathBuf,
 }
 
@@ -142,7 +147,9 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<ExitCode, Command
             Err(error) => return ended(error),
         }
     }
-    writer.flush().map_or_else(ended, |()| Ok(ExitCode::SUCCESS))
+    writer
+        .flush()
+        .map_or_else(ended, |()| Ok(ExitCode::SUCCESS))
 }
 
 /// Whoever read has seen enough: that is no failure.
@@ -191,7 +198,10 @@ mod tests {
         assert_eq!(Since::parse("90s"), ago(90));
         assert_eq!(Since::parse("1h30m"), ago(5400));
         assert_eq!(Since::parse("1d"), ago(86_400));
-        assert_eq!(Since::parse("1970-01-01T01:00:00+01:00"), Ok(Since::Time(0)));
+        assert_eq!(
+            Since::parse("1970-01-01T01:00:00+01:00"),
+            Ok(Since::Time(0))
+        );
         for text in ["", "10", "h", "5w", "-5m", "5mé", "yesterday"] {
             assert!(Since::parse(text).is_err(), "`{text}` says nothing");
         }

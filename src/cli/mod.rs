@@ -9,6 +9,8 @@ mod check;
 mod completions;
 mod context;
 mod db;
+#[cfg(test)]
+mod docs;
 mod doctor;
 mod down;
 mod error;
@@ -174,11 +176,17 @@ mod tests {
     #[test]
     fn every_verb_s_arguments_fit_beside_the_global_ones() {
         Cli::command().debug_assert();
-        for verb in Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()) {
+        for verb in Cli::command()
+            .get_subcommands()
+            .map(|verb| verb.get_name().to_owned())
+        {
             // Reading a definition against another of the same id panics.
             let _ = Cli::try_parse_from(["scalectl", &verb]);
         }
         let bootstrap = ["scalectl", "bootstrap", "--spec", "/in/bootstrap.json"];
-        assert!(Cli::try_parse_from(bootstrap).is_ok(), "the stack's own one-shot is understood");
+        assert!(
+            Cli::try_parse_from(bootstrap).is_ok(),
+            "the stack's own one-shot is understood"
+        );
     }
 }

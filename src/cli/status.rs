@@ -103,7 +103,10 @@ async fn watch(
         if changes.next().await.is_none() {
             return Err(CommandError::EngineEnded);
         }
-        while tokio::time::timeout(TOGETHER, changes.next()).await.is_ok_and(|it| it.is_some()) {}
+        while tokio::time::timeout(TOGETHER, changes.next())
+            .await
+            .is_ok_and(|it| it.is_some())
+        {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -270,7 +273,11 @@ services:
     fn what_starts_or_is_ill_or_is_not_there_at_all_is_unwell() {
         for (state, health, why) in [
             (ContainerState::Running, Health::Starting, Some("starting")),
-            (ContainerState::Running, Health::Unhealthy, Some("unhealthy")),
+            (
+                ContainerState::Running,
+                Health::Unhealthy,
+                Some("unhealthy"),
+            ),
             (ContainerState::Restarting, Health::None, Some("restarting")),
             (ContainerState::Running, Health::None, None),
             (ContainerState::Running, Health::Healthy, None),

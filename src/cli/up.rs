@@ -65,11 +65,7 @@ pub async fn run(args: &UpArgs, context: &Context) -> Result<ExitCode, CommandEr
         let work = args.apply(context, &engine, &compose);
         lock::held(args.lock, context, &engine, wanted, work).await?;
     }
-    for (what, address) in compose
-        .about
-        .iter()
-        .flat_map(|about| &about.addresses)
-    {
+    for (what, address) in compose.about.iter().flat_map(|about| &about.addresses) {
         context.printer.say(&format!("{what:12} {address}"));
     }
     Ok(ExitCode::SUCCESS)

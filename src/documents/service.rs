@@ -195,6 +195,9 @@ pub struct Logging {
 #[serde(deny_unknown_fields, default)]
 pub struct Extension {
     pub update: Update,
+    /// Run once a new container of this service is well; it counts as well after that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Drain>,
     /// Run before an old container of this service is stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
@@ -218,13 +221,14 @@ pub enum Update {
     Holder,
 }
 
-/// A command in another service's container that takes an instance out of service.
+/// A command in another service's container, about one container of this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
     /// The service whose container runs the command.
     pub service: String,
-    /// `{address}` stands for the instance's address in its first network.
+    /// `{address}` stands for the container's address in its first network,
+    /// `{name}` for its name; a container that is only being made has no address.
     pub command: Vec<String>,
 }
 

@@ -48,7 +48,11 @@ impl AppBuild {
             return Ok(AppImage::Missing);
         };
         let is_same = there.labels.get(CONTEXT_LABEL) == Some(&self.hash()?);
-        Ok(if is_same { AppImage::Current } else { AppImage::Changed })
+        Ok(if is_same {
+            AppImage::Current
+        } else {
+            AppImage::Changed
+        })
     }
 
     /// Builds the image; `anew` takes nothing from earlier builds.

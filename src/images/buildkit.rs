@@ -30,7 +30,13 @@ fn needs_it(instruction: &str) -> bool {
     let flags: &[&str] = match name.as_str() {
         "RUN" => &["--mount", "--network", "--security", "--device"],
         "COPY" | "ADD" => &[
-            "--chmod", "--link", "--parents", "--exclude", "--checksum", "--keep-git-dir", "--unpack",
+            "--chmod",
+            "--link",
+            "--parents",
+            "--exclude",
+            "--checksum",
+            "--keep-git-dir",
+            "--unpack",
         ],
         _ => return false,
     };
@@ -58,7 +64,7 @@ mod tests {
     #[test]
     fn instructions_beyond_the_plain_builder_are_found_wherever_they_stand() {
         for text in [
-            "FROM x\nRUN --mount=type=cache,target=/root/.cache pip install .\n",
+            "FROM x\nRUN --mount=type=cache,target=/var/cache pip install .\n",
             "FROM x\nrun \\\n  --network=none make\n",
             "FROM x\nCOPY --from=y --chmod=755 a b\n",
             "FROM x\nCOPY --link a b\n",

@@ -17,11 +17,7 @@ type Builder<'a> = tar::Builder<&'a mut dyn Write>;
 ///
 /// # Errors
 /// A file that cannot be read: the error names it.
-pub(crate) fn write_folder(
-    folder: &Path,
-    dockerfile: &str,
-    to: &mut dyn Write,
-) -> io::Result<()> {
+pub(crate) fn write_folder(folder: &Path, dockerfile: &str, to: &mut dyn Write) -> io::Result<()> {
     let ignored = match std::fs::read_to_string(folder.join(".dockerignore")) {
         Ok(text) => Ignored::read(&text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ignored::default(),
@@ -88,7 +84,9 @@ impl Walk<'_> {
             file,
             left: about.len(),
         };
-        builder.append_data(&mut header, path, content).map_err(named)
+        builder
+            .append_data(&mut header, path, content)
+            .map_err(named)
     }
 }
 
@@ -132,7 +130,11 @@ mod tests {
         let entries = archive.entries().unwrap().map(|entry| {
             let entry = entry.unwrap();
             let path = entry.path().unwrap().display().to_string();
-            (path, entry.header().entry_type(), entry.header().mode().unwrap())
+            (
+                path,
+                entry.header().entry_type(),
+                entry.header().mode().unwrap(),
+            )
         });
         entries.collect()
     }
@@ -173,7 +175,10 @@ mod tests {
         fs::create_dir(folder.path().join("empty")).unwrap();
         std::os::unix::fs::symlink("run", folder.path().join("start")).unwrap();
         let found = entries(folder.path(), "Dockerfile");
-        let kinds: Vec<_> = found.iter().map(|(path, kind, _)| (path.as_str(), *kind)).collect();
+        let kinds: Vec<_> = found
+            .iter()
+            .map(|(path, kind, _)| (path.as_str(), *kind))
+            .collect();
         assert_eq!(
             kinds,
             [

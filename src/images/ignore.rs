@@ -74,9 +74,7 @@ fn glob_parts(pattern: &[&str], text: &[&str]) -> bool {
 fn glob_name(pattern: &[char], name: &[char]) -> bool {
     match (pattern, name) {
         ([], []) => true,
-        (['*', '*', rest @ ..], _) => {
-            glob_name(&[&['*'], rest].concat(), name)
-        }
+        (['*', '*', rest @ ..], _) => glob_name(&[&['*'], rest].concat(), name),
         (['*', rest @ ..], _) => (0..=name.len()).any(|skip| glob_name(rest, &name[skip..])),
         (['?', rest @ ..], [_, names @ ..]) => glob_name(rest, names),
         (['[', ..], [letter, names @ ..]) => match class(pattern, *letter) {

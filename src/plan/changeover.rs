@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use scalectl_documents::Update;
 
 use crate::fleet::Seen;
+use crate::instance::Verdict;
 use crate::operation::{Cause, OpId};
 use crate::services::{Change, Planner, Sorted};
 use crate::spec::instance_name;
@@ -71,8 +72,12 @@ impl<'a> Planner<'a, '_> {
     /// Makes a successor, waits until it is well, then takes the old one out,
     /// one after the other. What does not serve goes at once.
     pub(crate) fn roll(&mut self, change: &mut Change<'a>, sorted: Sorted<'a>) {
+        let out = sorted.replaced.iter().find(|(old, _)| self.serves(*old));
+        let out = out.map(|(_, cause)| cause.clone());
+        let out = out.or((!sorted.surplus.is_empty()).then_some(Cause::TooMany));
         for (seen, verdict) in sorted.kept {
             self.keep(change, seen, &verdict);
+            self.know(change, seen, &verdict, out.as_ref());
         }
         let (serving, idle): (Vec<_>, Vec<_>) = sorted
             .replaced
@@ -108,6 +113,24 @@ impl<'a> Planner<'a, '_> {
         let well: Vec<OpId> = change.ready.well.clone();
         for seen in sorted.surplus {
             self.retire(change, seen, &Cause::TooMany, &well);
+        }
+    }
+
+    /// One that is well may be what a killed run left before those in front knew
+    /// of it: they must before another is taken out.
+    fn know(
+        &mut self,
+        change: &mut Change<'a>,
+        (container, seen): Seen<'a>,
+        verdict: &Verdict,
+        out: Option<&Cause>,
+    ) {
+        if let Some(cause) = out
+            && *verdict == Verdict::Right
+            && seen.is_running()
+        {
+            let known = self.await_known(change.service, container, cause, Vec::new());
+            change.ready.well.extend(known);
         }
     }
 

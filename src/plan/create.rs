@@ -79,20 +79,49 @@ impl<'a> Planner<'a, '_> {
         self.run(change.service, container, cause, after)
     }
 
-    /// Waits until `container` is well; nothing for one that cannot tell.
+    /// Waits until `container` is well, and known to those in front of it;
+    /// nothing for one of which neither can be told.
     pub(crate) fn await_well(
         &mut self,
         service: &Service,
         container: &str,
         cause: &Cause,
-        after: Vec<OpId>,
+        mut after: Vec<OpId>,
     ) -> Option<OpId> {
-        let call = Call::Await {
-            container: container.to_owned(),
-            wait: wait_of(service)?,
+        let well = wait_of(service).map(|wait| {
+            let call = Call::Await {
+                container: container.to_owned(),
+                wait,
+                deadline: self.goal.wait_timeout,
+            };
+            self.graph.add(call, cause, after.clone())
+        });
+        after.extend(well);
+        self.await_known(service, container, cause, after).or(well)
+    }
+
+    /// Waits until those in front of a container know it, where it says how.
+    pub(crate) fn await_known(
+        &mut self,
+        service: &Service,
+        container: &str,
+        cause: &Cause,
+        mut after: Vec<OpId>,
+    ) -> Option<OpId> {
+        let hook = service.extension.ready.as_ref()?;
+        let (by, well) = self.drainer(&hook.service)?;
+        after.extend(well);
+        let words = hook.command.iter();
+        let call = Call::Exec {
+            container: by.clone(),
+            command: words
+                .map(|word| word.replace("{name}", container))
+                .collect(),
             deadline: self.goal.wait_timeout,
         };
-        Some(self.graph.add(call, cause, after))
+        let known = self.graph.add(call, cause, after);
+        self.drains.entry(by).or_default().push(known);
+        Some(known)
     }
 
     fn run(&mut self, service: &Service, container: &str, cause: &Cause, after: Vec<OpId>) -> Made {

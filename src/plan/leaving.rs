@@ -87,7 +87,7 @@ impl<'a> Planner<'a, '_> {
     }
 
     /// The container that runs drain commands, and what to wait for before.
-    fn drainer(&self, service: &str) -> Option<(String, Vec<OpId>)> {
+    pub(crate) fn drainer(&self, service: &str) -> Option<(String, Vec<OpId>)> {
         if self.goal.compose.services.get(service)?.is_one_shot() {
             return None;
         }

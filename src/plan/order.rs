@@ -1,20 +1,21 @@
 //! The order in which services are planned: each after those it waits for.
 //!
 //! An operation can only wait for earlier ones, so what may be waited for comes
-//! first: dependencies always; where it can be, the service that drains another;
+//! first: dependencies always; where it can be, the service that runs another's hooks;
 //! and holders as late as possible, for what their members wait for should be
 //! done before members are stopped for a holder's sake.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalectl_documents::Compose;
+use scalectl_documents::{Compose, Service};
 
 struct Order<'a> {
     compose: &'a Compose,
     /// How many dependencies of each service are not in the order yet.
     left: BTreeMap<&'a str, usize>,
     users: BTreeMap<&'a str, Vec<&'a str>>,
-    drained: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Those whose hooks a service runs.
+    hooked: BTreeMap<&'a str, Vec<&'a str>>,
     holders: BTreeSet<&'a str>,
     taken: BTreeSet<&'a str>,
     order: Vec<&'a str>,
@@ -26,7 +27,7 @@ pub(crate) fn in_order(compose: &Compose) -> Vec<&str> {
         compose,
         left: BTreeMap::new(),
         users: BTreeMap::new(),
-        drained: BTreeMap::new(),
+        hooked: BTreeMap::new(),
         holders: holders(compose),
         taken: BTreeSet::new(),
         order: Vec::new(),
@@ -59,8 +60,8 @@ impl<'a> Order<'a> {
             for other in known {
                 self.users.entry(other).or_default().push(name);
             }
-            if let Some(drain) = &service.extension.drain {
-                self.drained.entry(&drain.service).or_default().push(name);
+            for runner in runners(service) {
+                self.hooked.entry(runner).or_default().push(name);
             }
         }
     }
@@ -78,7 +79,7 @@ impl<'a> Order<'a> {
                     next.insert((self.rank(user), user));
                 }
             }
-            for user in self.drained.remove(name).unwrap_or_default() {
+            for user in self.hooked.remove(name).unwrap_or_default() {
                 if next.remove(&(LATER, user)) {
                     next.insert((self.rank(user), user));
                 }
@@ -87,10 +88,8 @@ impl<'a> Order<'a> {
     }
 
     fn rank(&self, name: &str) -> u8 {
-        let drain = self.compose.services[name].extension.drain.as_ref();
-        let is_early = drain.is_some_and(|drain| {
-            drain.service != name && !self.taken.contains(drain.service.as_str())
-        });
+        let mut runners = runners(&self.compose.services[name]);
+        let is_early = runners.any(|runner| runner != name && !self.taken.contains(runner));
         match (is_early, self.holders.contains(name)) {
             (true, _) => LATER,
             (false, true) => HOLDER,
@@ -99,7 +98,14 @@ impl<'a> Order<'a> {
     }
 }
 
+/// The services in whose containers a service's hooks run.
+fn runners(service: &Service) -> impl Iterator<Item = &str> {
+    let extension = &service.extension;
+    let hooks = extension.ready.iter().chain(&extension.drain);
+    hooks.map(|hook| hook.service.as_str())
+}
+
 const ANY: u8 = 0;
 const HOLDER: u8 = 1;
-/// The service that drains it is not in the order yet.
+/// A service that runs its hooks is not in the order yet.
 const LATER: u8 = 2;

@@ -11,7 +11,7 @@ use scalectl_documents::Span;
 
 use crate::fleet::{Fleet, Seen};
 use crate::graph::Graph;
-use crate::observed::{Health, Observed};
+use crate::observed::{Health, Observed, ObservedContainer};
 use crate::operation::{Await, Call, Cause, OpId, Plan};
 use crate::rules::fingerprint;
 
@@ -68,8 +68,8 @@ impl<'a> Restart<'_, 'a> {
         let mut before = Vec::new();
         for (name, it) in &all {
             self.done.insert(name);
-            let used = it.depends_on.iter();
-            let used = used.filter_map(|service| self.order.get(service.as_str()));
+            let used = needs(self.fleet, it).into_iter();
+            let used = used.filter_map(|service| self.order.get(service));
             before.extend(used.flatten());
             before.extend(self.turns.get(stem(&it.service)));
         }
@@ -131,11 +131,25 @@ fn stem(service: &str) -> &str {
     }
 }
 
+/// The services that a container depends on, directly or through others: those
+/// between may have ended long ago.
+fn needs<'a>(fleet: &Fleet<'a>, container: &'a ObservedContainer) -> BTreeSet<&'a str> {
+    let (mut found, mut left) = (BTreeSet::new(), vec![container]);
+    while let Some(it) = left.pop() {
+        for service in &it.depends_on {
+            if found.insert(service.as_str()) {
+                left.extend(fleet.of_service(service).iter().map(|(_, used)| *used));
+            }
+        }
+    }
+    found
+}
+
 /// The chosen containers, each after those that it depends on. Labels could hold
 /// a circle; each is taken once, so this ends all the same.
 fn in_order<'a>(
     fleet: &Fleet<'a>,
-    chosen: &BTreeMap<&'a String, &'a crate::observed::ObservedContainer>,
+    chosen: &BTreeMap<&'a String, &'a ObservedContainer>,
 ) -> Vec<Seen<'a>> {
     let (mut order, mut met) = (Vec::new(), BTreeSet::new());
     for (name, it) in chosen {
@@ -146,7 +160,7 @@ fn in_order<'a>(
 
 fn visit<'a>(
     fleet: &Fleet<'a>,
-    chosen: &BTreeMap<&'a String, &'a crate::observed::ObservedContainer>,
+    chosen: &BTreeMap<&'a String, &'a ObservedContainer>,
     seen: Seen<'a>,
     met: &mut BTreeSet<&'a String>,
     order: &mut Vec<Seen<'a>>,
@@ -158,7 +172,7 @@ fn visit<'a>(
     // A holder goes with its members, thus after what they depend on, too.
     let users = members.filter(|(_, it)| it.is_alive()).chain([seen]);
     for user in users.collect::<Vec<_>>() {
-        for service in &user.1.depends_on {
+        for service in needs(fleet, user.1) {
             for used in fleet.of_service(service) {
                 if chosen.contains_key(used.0) {
                     visit(fleet, chosen, *used, met, order);
@@ -167,9 +181,9 @@ fn visit<'a>(
         }
     }
     let holder = seen.1.network_of.as_ref();
-    let mut held = chosen.iter().filter(|(name, it)| {
-        holder.is_some_and(|holder| *holder == ***name || *holder == it.id)
-    });
+    let mut held = chosen
+        .iter()
+        .filter(|(name, it)| holder.is_some_and(|holder| *holder == ***name || *holder == it.id));
     if let Some((name, it)) = held.next() {
         visit(fleet, chosen, (*name, *it), met, order);
     }

@@ -62,7 +62,8 @@ impl Builds {
     fn started(&self, image: String) {
         let bar = self.printer.is_live.then(|| {
             let bar = self.bars.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix} {msg} {elapsed}") {
+            if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix} {msg} {elapsed}")
+            {
                 bar.set_style(style);
             }
             bar.set_prefix(image.clone());
@@ -107,7 +108,10 @@ impl Builds {
         };
         one.bar.inspect(ProgressBar::finish_and_clear);
         let sign = self.printer.styled("+", "32");
-        self.line(&format!("{sign} built {image} {}", seconds(one.began.elapsed())));
+        self.line(&format!(
+            "{sign} built {image} {}",
+            seconds(one.began.elapsed())
+        ));
     }
 
     fn line(&self, text: &str) {

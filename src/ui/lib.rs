@@ -8,6 +8,7 @@
 mod builds;
 mod confirm;
 mod error;
+mod finding;
 mod logs;
 mod plan;
 mod printer;
@@ -15,12 +16,14 @@ mod progress;
 mod quantity;
 mod table;
 mod terminal;
+mod transfer;
 mod watch;
 
 pub use builds::Builds;
 pub use confirm::{Answer, confirm};
-pub use logs::{LogStyle, LogWriter};
 pub use error::{print_error, print_tail};
+pub use finding::{Mark, finding_text};
+pub use logs::{LogStyle, LogWriter};
 pub use plan::{plan_text, summary};
 pub use printer::{Format, Printer};
 pub use progress::{Progress, critical_path, seconds};
@@ -29,4 +32,5 @@ pub use table::table;
 pub use terminal::{
     RawMode, has_terminal, pass_on, stdin_parts, terminal_size, writes_to_terminal,
 };
+pub use transfer::{Counting, Transfer};
 pub use watch::Screen;

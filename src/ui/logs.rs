@@ -66,7 +66,8 @@ impl<W: Write> LogWriter<W> {
         self.out.write_all(line)?;
         // What a line left switched on must not colour the next one.
         let is_open = self.is_coloured && line.contains(&0x1b);
-        self.out.write_all(if is_open { b"\x1b[0m\n" } else { b"\n" })
+        self.out
+            .write_all(if is_open { b"\x1b[0m\n" } else { b"\n" })
     }
 
     /// Lets everything so far be seen.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scalectl_plan::{Call, Cause, Plan};
+use scalectl_plan::{Call, Cause, Operation, Plan};
 
 /// One line a container, network, volume or image, with sign and cause; then
 /// what is kept and what is destroyed. The single calls stand in `--output json`.
@@ -80,7 +80,9 @@ impl Change {
 
 fn changes(plan: &Plan) -> BTreeMap<&str, Change> {
     let mut changes: BTreeMap<&str, Change> = BTreeMap::new();
-    for operation in &plan.operations {
+    // A command in a container is part of the change of another one.
+    let is_change = |operation: &&Operation| !matches!(operation.call, Call::Exec { .. });
+    for operation in plan.operations.iter().filter(is_change) {
         let subject = operation.call.subject();
         let change = changes.entry(subject).or_insert_with(|| Change {
             kind: kind(&operation.call),

@@ -183,7 +183,7 @@ fn past(call: &Call) -> Option<String> {
         } => Some(format!("{subject} is done")),
         Call::StopContainer { .. } => Some(format!("stopped {subject}")),
         Call::RemoveVolume { .. } => Some(format!("destroyed volume {subject}")),
-        Call::Exec { .. } => Some(format!("drained by {subject}")),
+        Call::Exec { command, .. } => Some(format!("{subject}: `{}` is done", command.join(" "))),
         _ => None,
     }
 }

@@ -3,6 +3,14 @@
 //! Runs the program as its user would. `SCALECTL` names it (scripts/test sets
 //! it to the static release build, which is what goes into images).
 
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "shared by test programs that each use a part; a test may panic and speak"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -118,7 +126,7 @@ impl Stack {
         let url = format!("https://127.0.0.1:{}{path}", self.https);
         let mut command = Command::new("curl");
         command.args([
-            "-sk",
+            "-sSk",
             "--max-time",
             "20",
             "-X",
@@ -131,7 +139,10 @@ impl Stack {
         }
         let ran = run(command.arg(url));
         let (body, code) = ran.out.rsplit_once('\n').unwrap_or(("", "0"));
-        (code.trim().parse().unwrap_or(0), body.to_owned())
+        (
+            code.trim().parse().unwrap_or(0),
+            format!("{body}{}", ran.err),
+        )
     }
 }
 

@@ -49,13 +49,15 @@ fn is_same(one: &Value, other: &Value) -> bool {
     one == other || (one.is_number() && one.as_f64() == other.as_f64())
 }
 
-/// The dotted names of all that a patch touches.
+/// The dotted names of all that a patch touches, sorted.
 pub fn names(patch: &Map<String, Value>, prefix: &str) -> Vec<String> {
     let name = |(key, value): (&String, &Value)| match value {
         Value::Object(inner) => names(inner, &format!("{prefix}{key}.")),
         _ => vec![format!("{prefix}{key}")],
     };
-    patch.iter().flat_map(name).collect()
+    let mut names: Vec<_> = patch.iter().flat_map(name).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]

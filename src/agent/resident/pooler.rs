@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -25,6 +25,7 @@ use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("pooler");
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+const JOIN_AFTER: Duration = Duration::from_secs(3);
 
 pub struct Keeper {
     pub config: Arc<Pooler>,
@@ -33,6 +34,7 @@ pub struct Keeper {
     pub known: watch::Receiver<Known>,
     /// Standbys that get no reads although they are well.
     pub aside: watch::Receiver<BTreeSet<String>>,
+    readers: Readers,
     /// What each console has read: by its socket, and which process's it was.
     read: BTreeMap<PathBuf, Reading>,
     told: BTreeMap<PathBuf, String>,
@@ -59,6 +61,7 @@ impl Keeper {
             metrics,
             known,
             aside,
+            readers: Readers::default(),
             read: BTreeMap::new(),
             told: BTreeMap::new(),
         }
@@ -82,7 +85,10 @@ impl Keeper {
     /// Writes the file where it says something else.
     fn point(&mut self) {
         let mut known = self.known.borrow_and_update().clone();
-        known.readable = &known.readable - &*self.aside.borrow_and_update();
+        let well = &known.readable - &*self.aside.borrow_and_update();
+        if known.primary.is_some() {
+            known.readable = self.readers.settle(well, Instant::now());
+        }
         let Some(text) = databases_file(&self.config.databases, &known) else {
             return;
         };
@@ -155,6 +161,43 @@ impl Keeper {
     }
 }
 
+/// The standbys that answer reads: one leaves at once, and comes back when it
+/// has been well for a while.
+///
+/// A standby that has just restarted goes and comes in what Patroni tells. And
+/// PgBouncer 1.24 answers new clients with an error while a login that a RELOAD
+/// broke off was its last: two changes in one moment would make it do so.
+#[derive(Debug, Default)]
+struct Readers {
+    /// Nothing before the first look: what an agent finds is taken as it is.
+    joined: Option<BTreeSet<String>>,
+    well_since: BTreeMap<String, Instant>,
+}
+
+impl Readers {
+    fn settle(&mut self, well: BTreeSet<String>, now: Instant) -> BTreeSet<String> {
+        self.well_since.retain(|name, _| well.contains(name));
+        for name in &well {
+            self.well_since.entry(name.clone()).or_insert(now);
+        }
+        let joined = match &self.joined {
+            None => well,
+            Some(before) => {
+                let is_settled = |name: &&String| {
+                    let since = self.well_since.get(*name);
+                    since.is_some_and(|since| now.duration_since(*since) >= JOIN_AFTER)
+                };
+                well.iter()
+                    .filter(|name| before.contains(*name) || is_settled(name))
+                    .cloned()
+                    .collect()
+            }
+        };
+        self.joined = Some(joined.clone());
+        joined
+    }
+}
+
 /// The admin sockets that are there: one folder a process, so that two can run
 /// side by side while one replaces the other.
 pub fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
@@ -169,4 +212,37 @@ pub fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
 
 fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standby_leaves_at_once_and_joins_when_it_has_been_well_for_a_while() {
+        let set = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<BTreeSet<_>>()
+        };
+        let (mut readers, start) = (Readers::default(), Instant::now());
+        let mut at = |second: u64, well: &[&str]| {
+            readers.settle(set(well), start + Duration::from_secs(second))
+        };
+        assert_eq!(
+            at(0, &["a", "b"]),
+            set(&["a", "b"]),
+            "what the first look finds"
+        );
+        assert_eq!(at(1, &["a"]), set(&["a"]));
+        assert_eq!(at(2, &["a", "b"]), set(&["a"]), "just back");
+        assert_eq!(at(4, &["a"]), set(&["a"]));
+        assert_eq!(at(5, &["a", "b"]), set(&["a"]), "back, and away in between");
+        assert_eq!(
+            at(8, &["a", "b"]),
+            set(&["a", "b"]),
+            "well for three seconds"
+        );
+    }
 }

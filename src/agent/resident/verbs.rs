@@ -4,7 +4,7 @@
 //! 1 the agent cannot be asked, 3 it refused.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub enum AgentVerb {
     Undrain { address: Ipv4Addr },
     /// Wait until every edge sends to an instance
     Ready {
-        address: Ipv4Addr,
+        /// Its address, or its name in the stack's network
+        instance: String,
         #[arg(long, default_value = "30", value_parser = seconds)]
         timeout: Duration,
     },
@@ -43,8 +44,25 @@ pub enum AgentVerb {
     Endpoints,
 }
 
+/// An address as it is, a name through the engine's DNS.
+fn resolve(instance: &str) -> Result<Ipv4Addr, AskError> {
+    let found = (instance, 0)
+        .to_socket_addrs()
+        .map_err(|source| AskError::Resolve {
+            instance: instance.to_owned(),
+            source,
+        })?;
+    let address = found.map(|found| found.ip()).find_map(|ip| match ip {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    address.ok_or_else(|| AskError::Refused(format!("{instance} has no IPv4 address")))
+}
+
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum AskError {
+    #[error("look {instance} up")]
+    Resolve { instance: String, source: io::Error },
     #[error("ask the agent at {}", path.display())]
     #[diagnostic(help("is the agent running?"))]
     Ask { path: PathBuf, source: io::Error },
@@ -58,7 +76,7 @@ impl AskError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 3,
-            Self::Ask { .. } | Self::Print(_) => 1,
+            Self::Resolve { .. } | Self::Ask { .. } | Self::Print(_) => 1,
         }
     }
 }
@@ -82,9 +100,9 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
             (drain, *timeout)
         }
         AgentVerb::Undrain { address } => (Request::Undrain { address: *address }, Duration::ZERO),
-        AgentVerb::Ready { address, timeout } => (
+        AgentVerb::Ready { instance, timeout } => (
             Request::Ready {
-                address: *address,
+                address: resolve(instance)?,
                 patience_ms: milliseconds(*timeout),
             },
             *timeout,

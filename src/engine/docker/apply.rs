@@ -3,36 +3,31 @@
 //! A call whose goal is already reached (started, stopped, gone) is a success.
 //! More than one request is made only where the engine's answer cannot be told
 //! apart otherwise (who holds a name), or where an old engine needs it.
-//! Must never retry what may have happened. Next: `create.rs`, `errors.rs`.
+//! Must never retry what may have happened. Next: `places.rs`
+//! (networks and volumes), `create.rs`, `errors.rs`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
-    StartContainerOptions, StopContainerOptions, UploadToContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptions, UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use scalectl_documents::Span;
 use scalectl_engine::EngineError;
-use scalectl_plan::{Call, ContainerSpec, InjectedFile, LABELS, NetworkPlace, Ownership};
+use scalectl_plan::{Call, ContainerSpec, InjectedFile, LABELS, Ownership};
 
-use crate::errors::{Fault, is_addresses_exhausted, taken_port};
+use crate::errors::{Fault, taken_port};
 use crate::observe::{own_name, ownership};
 use crate::{DockerEngine, create, files};
 
 /// The first create from an image unpacks it, which takes a slow disk a while.
-const SLOW: u64 = 600;
-const QUICK: u64 = 120;
+pub(crate) const SLOW: u64 = 600;
+pub(crate) const QUICK: u64 = 120;
 /// Beyond its grace a container is killed, which can take an engine a while.
 const AFTER_GRACE: u64 = 120;
-/// Docker tears the last endpoint of a removed container down a moment later.
-const NETWORK_TRIES: u32 = 25;
-
-type Labels = BTreeMap<String, String>;
 
 impl DockerEngine {
     pub(crate) async fn perform(&self, call: &Call) -> Result<(), EngineError> {
@@ -140,33 +135,6 @@ impl DockerEngine {
                 owner,
             },
             Ownership::Ours => appeared(action),
-        }
-    }
-
-    async fn connect_network(
-        &self,
-        container: &str,
-        place: &NetworkPlace,
-    ) -> Result<(), EngineError> {
-        let endpoint_config = Some(create::endpoint(place));
-        let request = NetworkConnectRequest {
-            container: container.to_owned(),
-            endpoint_config,
-        };
-        match self
-            .within(QUICK, self.docker.connect_network(&place.network, request))
-            .await
-        {
-            Err(Fault::Answered {
-                status: 403,
-                message,
-            }) if message.contains("already exists in network") => Ok(()),
-            Err(fault) if fault.status() == Some(404) => Err(EngineError::Gone {
-                subject: format!("{container} or the network {}", place.network),
-            }),
-            ended => ended.map_err(|fault| {
-                self.changing(&format!("connect {container} to {}", place.network), fault)
-            }),
         }
     }
 
@@ -295,155 +263,6 @@ impl DockerEngine {
         }
     }
 
-    async fn create_network(
-        &self,
-        name: &str,
-        internal: bool,
-        labels: &Labels,
-    ) -> Result<(), EngineError> {
-        let action = format!("create the network {name}");
-        let request = NetworkCreateRequest {
-            name: name.to_owned(),
-            driver: Some("bridge".to_owned()),
-            internal: Some(internal),
-            labels: Some(
-                labels
-                    .iter()
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect(),
-            ),
-            ..Default::default()
-        };
-        match self
-            .within(QUICK, self.docker.create_network(request))
-            .await
-        {
-            // Before API 1.44 an engine makes a second network of the same name.
-            Ok(made) if self.api < (1, 44) => self.only_one(name, &made.id, labels).await,
-            Ok(_) => Ok(()),
-            Err(Fault::Answered { status: 409, .. }) => {
-                self.network_is_ours(name, None, labels).await.map(drop)
-            }
-            Err(Fault::Answered { message, .. }) if is_addresses_exhausted(&message) => {
-                Err(EngineError::AddressesExhausted {
-                    network: name.to_owned(),
-                })
-            }
-            Err(fault) => Err(self.changing(&action, fault)),
-        }
-    }
-
-    /// Of several networks of one name the oldest stays; ours is removed if it
-    /// is not that one, so that two who create it at once agree.
-    async fn only_one(&self, name: &str, made: &str, labels: &Labels) -> Result<(), EngineError> {
-        let first = match self.network_is_ours(name, Some(made), labels).await {
-            Ok(first) if first.as_deref() == Some(made) => return Ok(()),
-            ended => ended.map(drop),
-        };
-        self.remove_network(name, made).await?;
-        first
-    }
-
-    /// The oldest network of that name, which must be this project's.
-    async fn network_is_ours(
-        &self,
-        name: &str,
-        made: Option<&str>,
-        labels: &Labels,
-    ) -> Result<Option<String>, EngineError> {
-        let found = self.networks(HashMap::from([("name", vec![name])])).await;
-        let found = found.map_err(|fault| self.reading("tell its networks", fault))?;
-        let same_name = found
-            .into_iter()
-            .filter(|network| network.name.as_deref() == Some(name));
-        let Some(first) =
-            same_name.min_by_key(|network| (network.created.clone(), network.id.clone()))
-        else {
-            // Removed since: the next look sees what is there.
-            return made.map_or(Err(appeared(format!("create the network {name}"))), |_| {
-                Ok(None)
-            });
-        };
-        let project = labels
-            .get(LABELS.project)
-            .map(String::as_str)
-            .unwrap_or_default();
-        match ownership(project, &first.labels.unwrap_or_default(), || {
-            "a network without an owner's label".to_owned()
-        }) {
-            Ownership::Ours => Ok(first.id),
-            Ownership::Foreign { owner } => Err(EngineError::NameTaken {
-                name: name.to_owned(),
-                owner,
-            }),
-        }
-    }
-
-    async fn remove_network(&self, name: &str, id: &str) -> Result<(), EngineError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.within(QUICK, self.docker.remove_network(id)).await {
-                Err(fault) if fault.status() == Some(404) => return Ok(()),
-                Err(Fault::Answered { message, .. })
-                    if message.contains("active endpoints") && tries < NETWORK_TRIES =>
-                {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                ended => {
-                    return ended.map_err(|fault| {
-                        self.changing(&format!("remove the network {name}"), fault)
-                    });
-                }
-            }
-        }
-    }
-
-    async fn create_volume(&self, name: &str, labels: &Labels) -> Result<(), EngineError> {
-        let request = VolumeCreateRequest {
-            name: Some(name.to_owned()),
-            labels: Some(
-                labels
-                    .iter()
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect(),
-            ),
-            ..Default::default()
-        };
-        let made = self.within(QUICK, self.docker.create_volume(request)).await;
-        let made =
-            made.map_err(|fault| self.changing(&format!("create the volume {name}"), fault))?;
-        // The engine gives back a volume that was there, whoever made it.
-        let project = labels
-            .get(LABELS.project)
-            .map(String::as_str)
-            .unwrap_or_default();
-        match ownership(project, &made.labels, || {
-            "a volume without an owner's label".to_owned()
-        }) {
-            Ownership::Ours => Ok(()),
-            Ownership::Foreign { owner } => Err(EngineError::NameTaken {
-                name: name.to_owned(),
-                owner,
-            }),
-        }
-    }
-
-    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        match self
-            .within(
-                SLOW,
-                self.docker.remove_volume(name, None::<RemoveVolumeOptions>),
-            )
-            .await
-        {
-            Err(fault) if fault.status() == Some(404) => Ok(()),
-            ended => {
-                ended.map_err(|fault| self.changing(&format!("remove the volume {name}"), fault))
-            }
-        }
-    }
-
     /// For a call on a container that may have been removed meanwhile.
     fn lost_or_gone(&self, container: &str, action: &str, fault: Fault) -> EngineError {
         match fault.status() {
@@ -459,7 +278,7 @@ fn is_about_image(message: &str) -> bool {
     message.to_ascii_lowercase().contains("no such image")
 }
 
-fn appeared(action: String) -> EngineError {
+pub(crate) fn appeared(action: String) -> EngineError {
     let message =
         "something else works on this stack at the same moment; run the same command again"
             .to_owned();

@@ -17,7 +17,7 @@ use crate::stream::EventStream;
 use crate::transport::Wire;
 
 /// How long an engine that went away may take to come back.
-const COMING_BACK: Duration = Duration::from_secs(20);
+const COMING_BACK: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(250);
 /// `health_status` stands for all of its forms. Events of the health checks'
 /// own commands are left out: they are the most, and tell nothing.

@@ -51,7 +51,11 @@ impl ImageEngine for DockerEngine {
         let (sender, receiver) = channel(AHEAD);
         let context = request.context.clone();
         let mut writing = tokio::task::spawn_blocking(move || write(&context, &sender));
-        let build = self.build_image(&wanted, parts(receiver), |told| tell(heard(told)));
+        let build = self.build_image(&wanted, parts(receiver), |told| {
+            if !is_builders_own(told) {
+                tell(heard(told));
+            }
+        });
         let mut build = std::pin::pin!(build);
         tokio::select! {
             biased;
@@ -60,11 +64,24 @@ impl ImageEngine for DockerEngine {
                 Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
                     Err(unreadable(&request.tag, &error))
                 }
-                _ => build.await.map(drop),
+                _ => build.await.map(drop).map_err(without_builders_own),
             },
-            built = &mut build => built.map(drop),
+            built = &mut build => built.map(drop).map_err(without_builders_own),
         }
     }
+}
+
+/// What the builder says of its own containers and layers tells nobody anything.
+fn is_builders_own(told: &BuildProgress) -> bool {
+    matches!(told, BuildProgress::Line(line) if line.trim_start().starts_with("---> "))
+}
+
+fn without_builders_own(mut error: EngineError) -> EngineError {
+    if let EngineError::BuildFailed { tail, .. } = &mut error {
+        tail.0
+            .retain(|line| !is_builders_own(&BuildProgress::Line(line.clone())));
+    }
+    error
 }
 
 fn heard(told: &BuildProgress) -> BuildTold {

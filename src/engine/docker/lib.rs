@@ -23,6 +23,7 @@ mod lock;
 mod logs;
 mod observe;
 mod owner;
+mod places;
 mod pull;
 mod registry;
 mod session;

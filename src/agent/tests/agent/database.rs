@@ -128,15 +128,21 @@ fn the_pooler_follows_the_primary_once_that_one_says_so_itself() {
 
     cluster.says_itself(1, "primary");
     wait_until("the pooler points at db-2", || {
+        last_ends_with(
+            &console,
+            "app = host=db-2 dbname=app\napp_read = host=db-2 dbname=app\n",
+        )
+    });
+    wait_until("the new standby answers reads after a while", || {
         last_ends_with(&console, TO_2)
     });
-    assert_eq!(console.reloads().len(), 2, "{:?}", console.reloads());
+    assert_eq!(console.reloads().len(), 3, "{:?}", console.reloads());
     assert!(
         cluster
             .scene
             .metric("scalectl_database_primary{member=\"db-2\"} 1")
     );
-    assert!(cluster.scene.metric("scalectl_pooler_reloads_total 2"));
+    assert!(cluster.scene.metric("scalectl_pooler_reloads_total 3"));
     assert!(
         cluster
             .scene

@@ -113,15 +113,15 @@ impl Stack {
         (String::from_utf8_lossy(&output.stderr).into_owned(), output)
     }
 
-    /// All files written, with their contents.
+    /// All files written, with their contents; one that vanishes meanwhile (a
+    /// run is writing) is none.
     pub fn everything(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         for root in ["out", "state"] {
             walk(&self.folder.path().join(root), root, &mut |path, name| {
-                found.insert(
-                    name,
-                    String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned(),
-                );
+                if let Ok(content) = fs::read(path) {
+                    found.insert(name, String::from_utf8_lossy(&content).into_owned());
+                }
             });
         }
         found

@@ -114,7 +114,7 @@ async fn an_engine_that_stays_away_ends_every_wait_in_bounded_time() {
         "got {error}"
     );
     assert!(
-        began.elapsed() < Duration::from_secs(40),
+        began.elapsed() < Duration::from_secs(50),
         "it took {:?}",
         began.elapsed()
     );

@@ -49,7 +49,7 @@ images:
   pooler: pooler:1
   database: postgres:17
   etcd: etcd:3
-  cache: docker.io/valkey/valkey:8.1
+  cache: reg.local/valkey/valkey:8.1
   prometheus: prom/prometheus:v3
   exporters: exporters:1
   agent: agent:1
@@ -200,7 +200,7 @@ fn every_key_of_a_full_file_arrives() {
         "pooler": "pooler:1",
         "database": "postgres:17",
         "etcd": "etcd:3",
-        "cache": "docker.io/valkey/valkey:8.1",
+        "cache": "reg.local/valkey/valkey:8.1",
         "prometheus": "prom/prometheus:v3",
         "exporters": "exporters:1",
         "agent": "agent:1",

@@ -36,14 +36,34 @@ fn plan(scene: &Scene, text: &str, services: &[&str]) -> Plan {
 #[test]
 fn members_of_a_cluster_and_copies_of_a_service_take_turns_after_what_they_need() {
     let scene = Scene::after(CLUSTER);
-    assert_snapshot!(plan(&scene, CLUSTER, &[]), @"");
+    assert_snapshot!(plan(&scene, CLUSTER, &[]), @"
+     1 shop-etcd-1-1  stop             restart asked
+     2 shop-etcd-1-1  start            restart asked  after 1
+     3 shop-etcd-1-1  await-healthy    restart asked  after 2
+     4 shop-db-1-1    stop             restart asked  after 3
+     5 shop-db-1-1    start            restart asked  after 4
+     6 shop-db-1-1    await-healthy    restart asked  after 5
+     7 shop-app-1     stop             restart asked  after 6
+     8 shop-app-1     start            restart asked  after 7
+     9 shop-app-2     stop             restart asked  after 8
+    10 shop-app-2     start            restart asked  after 9
+    11 shop-db-2-1    stop             restart asked  after 6
+    12 shop-db-2-1    start            restart asked  after 11
+    13 shop-db-2-1    await-healthy    restart asked  after 12
+    ");
 }
 
 #[test]
 fn whoever_lives_in_a_restarted_network_is_restarted_with_it() {
     let scene = Scene::after(STACK);
     let plan = plan(&scene, STACK, &["pooler-net"]);
-    assert_snapshot!(plan, @"");
+    assert_snapshot!(plan, @"
+    1 shop-pooler-1      stop             network of shop-pooler-net-1 is gone
+    2 shop-pooler-net-1  stop             restart asked  after 1
+    3 shop-pooler-net-1  start            restart asked  after 2
+    4 shop-pooler-1      start            network of shop-pooler-net-1 is gone  after 3
+    5 shop-pooler-1      await-healthy    network of shop-pooler-net-1 is gone  after 4
+    ");
     scene.run(&plan);
     assert!(
         stranded(&scene.look(STACK)).is_empty(),
@@ -57,11 +77,15 @@ fn only_the_named_service_is_restarted_and_nothing_is_made_anew() {
     let scene = Scene::after(STACK);
     let plan = plan(&scene, STACK, &["app"]);
     assert!(
-        plan.operations.iter().all(|it| it.call.subject() == "shop-app-1"),
+        plan.operations
+            .iter()
+            .all(|it| it.call.subject() == "shop-app-1"),
         "only app may be touched:\n{plan}"
     );
     assert!(
-        steps(&plan).iter().all(|it| !it.starts_with("create") && !it.starts_with("remove")),
+        steps(&plan)
+            .iter()
+            .all(|it| !it.starts_with("create") && !it.starts_with("remove")),
         "its container stays:\n{plan}"
     );
     scene.run(&plan);
@@ -78,8 +102,12 @@ fn a_restart_of_everything_leaves_what_has_ended_alone() {
         );
     }
     assert!(
-        precedes(&plan, at("await-healthy", "shop-db-1-1"), at("stop", "shop-app-1")),
-        "what is depended on comes first:\n{plan}"
+        precedes(
+            &plan,
+            at("await-healthy", "shop-db-1-1"),
+            at("stop", "shop-app-1")
+        ),
+        "what is depended on comes first, through release, too:\n{plan}"
     );
 }
 
@@ -99,5 +127,8 @@ fn a_container_is_stranded_when_its_holder_is_gone_or_was_started_later() {
 
     let mut seen = look();
     seen.containers.remove("shop-pooler-net-1");
-    assert!(stranded(&seen).contains_key("shop-pooler-1"), "its holder is gone");
+    assert!(
+        stranded(&seen).contains_key("shop-pooler-1"),
+        "its holder is gone"
+    );
 }

@@ -152,6 +152,32 @@ fn a_draining_service_that_waits_for_the_drained_one_ends_after_it_has_drained()
     scene.run(&plan);
 }
 
+const KNOWN: &str =
+    "update: rolling\n      ready: {service: agent, command: [ready, \"{name}\"]}\n      drain";
+
+#[test]
+fn an_old_one_is_drained_when_those_in_front_know_the_new_one() {
+    let stack = STACK.replace("update: rolling\n      drain", KNOWN);
+    let scene = Scene::after(&stack);
+    let changed = stack.replace("hello", "good day");
+    assert_snapshot!(scene.plan(&changed), @"
+    1 shop-app-2    create           definition changed
+    2 shop-app-2    start            definition changed  after 1
+    3 shop-app-2    await-healthy    definition changed  after 2
+    4 shop-agent-1  exec             definition changed  runs `ready shop-app-2`  after 3
+    5 shop-agent-1  exec             superseded by shop-app-2  runs `drain 10.0.0.30`  after 4
+    6 shop-app-1    stop             superseded by shop-app-2  after 5
+    7 shop-app-1    remove           superseded by shop-app-2  after 6
+    ");
+    scene.up_until(&changed, at("exec", "shop-agent-1"));
+    assert_snapshot!(scene.plan(&changed), @"
+    1 shop-agent-1  exec             definition changed  runs `ready shop-app-2`
+    2 shop-agent-1  exec             definition changed  runs `drain 10.0.0.30`  after 1
+    3 shop-app-1    stop             definition changed  after 2
+    4 shop-app-1    remove           definition changed  after 3
+    ");
+}
+
 #[test]
 fn a_service_with_a_published_port_cannot_roll() {
     let text = "name: shop\nservices: {a: {image: app, restart: always, ports: [{target: 80, published: '80'}], x-scalectl: {update: rolling}}}\n";

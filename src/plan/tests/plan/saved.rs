@@ -28,7 +28,7 @@ fn an_operation_reads_well_as_json() {
     let mut json = serde_json::to_value(stop).unwrap();
     json["call"]["id"] = "c".into();
     insta::assert_snapshot!(serde_json::to_string(&json).unwrap(), @r#"
-    {"after":[4],"call":{"call":"stop-container","grace":"30s","id":"c","name":"shop-app-1"},"cause":{"cause":"superseded","successor":"shop-app-2"},"id":5}
+    {"id":5,"call":{"call":"stop-container","name":"shop-app-1","id":"c","grace":"30s"},"cause":{"cause":"superseded","successor":"shop-app-2"},"after":[4]}
     "#);
 }
 

@@ -130,7 +130,7 @@ impl<'a> Audit<'a> {
 
 /// Whether a rolling service holds what the document gives to others (a port, a
 /// volume that it writes), or lives in a network that may be replaced: then it
-/// has to end first.
+/// has to end first. Of one that comes and goes nothing can be said.
 fn gives_up(compose: &Compose, engine: &FakeEngine, name: &str, service: &Service) -> bool {
     let world = engine.world();
     let mut own = world
@@ -139,8 +139,12 @@ fn gives_up(compose: &Compose, engine: &FakeEngine, name: &str, service: &Servic
         .filter(|it| label(it, LABELS.service) == name);
     own.any(|it| {
         let has_port = !it.spec.service.ports.is_empty();
+        let comes_and_goes = it.state == ContainerState::Restarting;
         let mut written = it.writes();
-        has_port || it.joins.is_some() || written.any(|volume| !writes(compose, service, volume))
+        has_port
+            || comes_and_goes
+            || it.joins.is_some()
+            || written.any(|volume| !writes(compose, service, volume))
     })
 }
 

@@ -266,7 +266,12 @@ impl Shape {
         match drain {
             Some(by) => {
                 let drain = json!({"service": self.names[by], "command": ["drain", "{address}"]});
-                json!({"update": update, "drain": drain})
+                let ready = json!({"service": self.names[by], "command": ["ready", "{name}"]});
+                match it.variant {
+                    0 => json!({"update": update, "drain": drain, "ready": ready}),
+                    1 => json!({"update": update, "ready": ready}),
+                    _ => json!({"update": update, "drain": drain}),
+                }
             }
             None => json!({"update": update}),
         }

@@ -227,8 +227,18 @@ fn check_function(case: &Case) {
     }
 }
 
+/// The soak tier asks for more: SCALECTL_SOAK is a factor.
+fn config(cases: u32) -> ProptestConfig {
+    let factor = std::env::var("SCALECTL_SOAK").ok();
+    let factor: u32 = factor.and_then(|it| it.parse().ok()).unwrap_or(1);
+    ProptestConfig {
+        max_shrink_iters: 1000,
+        ..ProptestConfig::with_cases(cases * factor)
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4000, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(config(256))]
 
     #[test]
     fn a_plan_that_was_applied_leaves_nothing_to_do(case in cases()) {
@@ -242,7 +252,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 1000, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(config(64))]
 
     #[test]
     fn whatever_call_fails_or_loses_its_reply_a_new_plan_finishes_the_work(case in cases()) {

@@ -42,6 +42,7 @@ pub enum Until {
 }
 
 /// Runs operations in a random order that respects what each waits for.
+#[expect(clippy::result_large_err, reason = "a test looks at the whole failure")]
 pub fn run(
     plan: &Plan,
     engine: &FakeEngine,

@@ -181,21 +181,21 @@ app: {image: Shop:1}
        `----
       help: the path of an image is lower case: did you mean `shop:1`?
     ");
-    assert_snapshot!(mistakes_after_start("images: {cache: \"https://docker.io/valkey/valkey\"}"), @r#"
+    assert_snapshot!(mistakes_after_start("images: {cache: \"https://reg.local/valkey/valkey\"}"), @r#"
     scalectl::model::mistakes
 
       x scale.yaml has 1 mistake
 
     Error: scalectl::model::bad_image
 
-      x `https://docker.io/valkey/valkey` is no image name
+      x `https://reg.local/valkey/valkey` is no image name
        ,-[scale.yaml:3:17]
      2 | app: {build: .}
-     3 | images: {cache: "https://docker.io/valkey/valkey"}
+     3 | images: {cache: "https://reg.local/valkey/valkey"}
        :                 ^^^^^^^^^^^^^^^^|^^^^^^^^^^^^^^^^
        :                                 `-- this
        `----
-      help: an image name has no scheme: did you mean `docker.io/valkey/valkey`?
+      help: an image name has no scheme: did you mean `reg.local/valkey/valkey`?
     "#);
 }
 
