@@ -14,7 +14,7 @@ use scalectl_ui::Printer;
 
 use crate::cli::Global;
 use crate::cli::error::CommandError;
-use crate::cli::images::app_image;
+use crate::cli::images::{ImageArgs, ImageChoice, app_image};
 use crate::cli::world::World;
 
 /// The tag of scalectl's own images: its version.
@@ -23,13 +23,28 @@ pub const IMAGE_TAG: &str = env!("CARGO_PKG_VERSION");
 pub struct Context {
     pub global: Global,
     pub printer: Printer,
+    /// Images for this once, in place of those that scale.yaml names.
+    images: Vec<ImageChoice>,
 }
 
 type Files = BTreeMap<String, String>;
 
 impl Context {
     pub fn new(global: Global, printer: Printer) -> Self {
-        Self { global, printer }
+        Self {
+            global,
+            printer,
+            images: Vec::new(),
+        }
+    }
+
+    /// The same with other images.
+    pub fn with_images(&self, args: &ImageArgs) -> Self {
+        Self {
+            global: self.global.clone(),
+            printer: self.printer,
+            images: args.images.clone(),
+        }
     }
 
     /// Every phase, with the user's in place of scalectl's own.
@@ -58,12 +73,9 @@ impl Context {
             phases: self.phases()?.keys().copied().collect(),
             database_versions: vec!["17".to_owned()],
         };
-        Ok(scalectl_model::load(
-            &text,
-            &file.display().to_string(),
-            &world,
-            phase,
-        )?)
+        let mut app = scalectl_model::load(&text, &file.display().to_string(), &world, phase)?;
+        self.images.iter().for_each(|image| image.apply(&mut app));
+        Ok(app)
     }
 
     /// The stack's name, where no app model is needed to know it.

@@ -7,6 +7,7 @@ use scalectl_ui::{Format, plan_text};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::images::ImageArgs;
 use crate::cli::up;
 use crate::exit::Exit;
 
@@ -19,6 +20,8 @@ pub struct PlanArgs {
     /// How long each wait of the plan may take, in seconds
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     wait_timeout: u64,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Keep the plan in a file for `scalectl up FILE`
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -31,6 +34,7 @@ pub struct PlanArgs {
 }
 
 pub async fn run(args: &PlanArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    let context = &context.with_images(&args.images);
     let engine = context.engine().await?;
     let plan = up::plan(context, &engine, args.phase, args.wait_timeout).await?;
     if let Some(file) = &args.out {

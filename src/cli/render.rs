@@ -8,6 +8,7 @@ use scalectl_model::Source;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::images::ImageArgs;
 
 /// Print the compose.yaml of a phase, or write it into a folder
 #[derive(clap::Args, Debug)]
@@ -15,12 +16,15 @@ pub struct RenderArgs {
     /// The stage of growth
     #[arg(long, default_value_t = 1, value_name = "N")]
     phase: u8,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Write DIR/compose.yaml in place of printing it
     #[arg(short = 'o', long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 pub async fn run(args: &RenderArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    let context = &context.with_images(&args.images);
     let app = context.app(args.phase)?;
     let needs_image = app.app.command.is_none();
     let engine = match needs_image {

@@ -17,7 +17,7 @@ use scalectl_ui::critical_path;
 use crate::cli::apply;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::images::{self, AppBuilds};
+use crate::cli::images::{self, AppBuilds, ImageArgs};
 use crate::cli::lock::{self, LockArgs, Wanted};
 
 /// Bring the stack up, or bring it to what scale.yaml says now
@@ -29,6 +29,8 @@ pub struct UpArgs {
     /// How long each wait may take, in seconds
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     wait_timeout: u64,
+    #[command(flatten)]
+    images: ImageArgs,
     #[command(flatten)]
     lock: LockArgs,
     /// Build the app's image even if its folder has not changed, every step anew
@@ -43,6 +45,7 @@ pub struct UpArgs {
 }
 
 pub async fn run(args: &UpArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    let context = &context.with_images(&args.images);
     let engine = context.engine().await?;
     let phase = phase_of(context, &engine, args.phase).await?;
     images::prepare_app(context, &engine, phase, args.app_builds()).await?;

@@ -289,6 +289,18 @@ pub struct ImageName(String);
 text_newtype!(ImageName);
 json_schema_of!(ImageName, { "type": "string", "minLength": 1 });
 
+/// For a name that does not come from a file; the error is a hint.
+impl std::str::FromStr for ImageName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match crate::image_name::fault(text) {
+            None => Ok(Self(text.to_owned())),
+            Some(hint) => Err(hint),
+        }
+    }
+}
+
 impl Text for ImageName {
     fn parse(text: &str) -> Result<Self, Cause> {
         match crate::image_name::fault(text) {
