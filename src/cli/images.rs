@@ -31,18 +31,21 @@ pub struct ImagesArgs {
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
     /// Show every image of scalectl's own and whether the engine has it
-    List(PhaseArgs),
+    List(LookArgs),
     /// Build what is missing or whose recipe has changed
     Build(BuildArgs),
     /// End with 10 when an image is missing or not current
-    Check(PhaseArgs),
+    Check(LookArgs),
 }
 
 #[derive(clap::Args, Debug)]
-struct PhaseArgs {
+struct LookArgs {
     /// Only what this phase uses
     #[arg(long, value_name = "N")]
     phase: Option<u8>,
+    /// The program that images were built with, if it is not this one
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -131,11 +134,11 @@ pub enum AppBuilds {
 pub async fn run(args: &ImagesArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match &args.verb {
         Verb::List(args) => {
-            print(context, &states(context, args.phase).await?)?;
+            print(context, &states(context, args).await?)?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Check(args) => {
-            let states = states(context, args.phase).await?;
+            let states = states(context, args).await?;
             print(context, &states)?;
             let is_well = |it: &ImageState| matches!(it.state, Presence::Current | Presence::There);
             match states.iter().all(is_well) {
@@ -163,9 +166,10 @@ pub async fn run(args: &ImagesArgs, context: &Context) -> Result<ExitCode, Comma
     }
 }
 
-async fn states(context: &Context, phase: Option<u8>) -> Result<Vec<ImageState>, CommandError> {
+async fn states(context: &Context, args: &LookArgs) -> Result<Vec<ImageState>, CommandError> {
     let engine = context.engine().await?;
-    let build = Build::of_phase(phase.unwrap_or(u8::MAX), IMAGE_TAG, program(None)?);
+    let program = program(args.program.as_deref())?;
+    let build = Build::of_phase(args.phase.unwrap_or(u8::MAX), IMAGE_TAG, program);
     Ok(scalectl_images::check(&build, &engine).await?)
 }
 

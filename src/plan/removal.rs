@@ -138,15 +138,20 @@ impl<'a> Unwanted<'a> {
     }
 }
 
-/// The last operations on containers that go and of which `uses` is true.
-fn after_those<'a>(
+/// The last operations on the containers that go, by what each of them has.
+fn last_users<'a, I: IntoIterator<Item = &'a String>>(
     observed: &'a Observed,
-    removed: &'a Removed,
-    uses: impl Fn(&ObservedContainer) -> bool + 'a,
-) -> impl Iterator<Item = OpId> + 'a {
-    let gone = removed.iter();
-    gone.filter(move |(name, _)| observed.containers.get(*name).is_some_and(&uses))
-        .map(|(_, gone)| gone.removed)
+    removed: &Removed,
+    has: impl Fn(&'a ObservedContainer) -> I,
+) -> BTreeMap<&'a String, Vec<OpId>> {
+    let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (name, gone) in removed {
+        let had = observed.containers.get(name).into_iter().flat_map(&has);
+        for thing in had {
+            users.entry(thing).or_default().push(gone.removed);
+        }
+    }
+    users
 }
 
 fn networks(goal: &Goal<'_>, observed: &Observed, removed: &Removed, graph: &mut Graph) {
@@ -154,13 +159,14 @@ fn networks(goal: &Goal<'_>, observed: &Observed, removed: &Removed, graph: &mut
         .keys()
         .map(|key| goal.compose.network_name(key))
         .collect();
+    let mut users = last_users(observed, removed, |it| it.networks.keys());
     for (name, network) in &observed.networks {
         if network.ownership == Ownership::Ours && !wanted.contains(name) {
             let call = Call::RemoveNetwork {
                 name: name.clone(),
                 id: network.id.clone(),
             };
-            let after = after_those(observed, removed, |it| it.networks.contains_key(name));
+            let after = users.remove(name).unwrap_or_default();
             graph.add(call, &Cause::NotWanted, after);
         }
     }
@@ -183,9 +189,9 @@ fn volumes(
     if goal.volumes == Volumes::Keep {
         return unused;
     }
+    let mut users = last_users(observed, removed, |it| &it.volumes);
     for name in unused {
-        let after: Vec<_> =
-            after_those(observed, removed, |it| it.volumes.contains(&name)).collect();
+        let after = users.remove(&name).unwrap_or_default();
         graph.add(Call::RemoveVolume { name }, &Cause::DataRemovalAsked, after);
     }
     Vec::new()

@@ -26,6 +26,10 @@ pub struct Config {
     /// The engine's DNS server.
     #[serde(default = "engine_resolver")]
     pub resolver: SocketAddr,
+    /// Believe only addresses of networks that this container is in: a name that
+    /// the engine does not know may be answered by anybody's DNS.
+    #[serde(default = "yes")]
+    pub local_only: bool,
     #[serde(default)]
     pub discovery: Option<Discovery>,
     #[serde(default)]
@@ -52,10 +56,6 @@ pub struct Discovery {
         deserialize_with = "milliseconds"
     )]
     pub interval: Duration,
-    /// Refuse addresses outside of the networks that this container is in: a
-    /// name that the engine does not know may be answered by anybody's DNS.
-    #[serde(default = "yes")]
-    pub local_only: bool,
     pub services: Vec<Service>,
     /// Each edge's internal address, asked at `/clusters?format=json` which
     /// instances it finds healthy.
@@ -307,7 +307,7 @@ pooler:
         assert_eq!(config.resolver.to_string(), "127.0.0.11:53");
         let discovery = config.discovery.unwrap();
         assert_eq!(
-            (discovery.interval, discovery.local_only),
+            (discovery.interval, config.local_only),
             (Duration::from_millis(250), true)
         );
         let database = config.database.unwrap();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::config::{Discovery, Service};
-use super::dns::{Lookup, OwnNetworks, Resolver};
+use super::dns::{Lookup, Resolver};
 use super::endpoints::Endpoints;
 use crate::files::{self, Access, Change, UNFINISHED};
 use crate::log::Log;
@@ -104,13 +104,13 @@ pub async fn follow(config: Discovery, resolver: Resolver, services: Services) {
             let found = resolver.lookup(name).await;
             tell_silence(name, &found, &mut silent);
             if let Some(mut watched) = services.lock(name) {
-                take_in(&mut watched, found, config.local_only);
+                take_in(&mut watched, found);
             }
         }
     }
 }
 
-fn take_in(watched: &mut Watched, found: Lookup, local_only: bool) {
+fn take_in(watched: &mut Watched, found: Lookup) {
     let before = watched.endpoints.clone();
     let now = SystemTime::now();
     for address in watched.endpoints.expire(now) {
@@ -119,15 +119,8 @@ fn take_in(watched: &mut Watched, found: Lookup, local_only: bool) {
         ));
     }
     match found {
-        Lookup::Known(mut addresses) => {
+        Lookup::Known(addresses) => {
             watched.last_answer = Some(Instant::now());
-            let is_new = !watched.endpoints.know(&addresses);
-            if is_new
-                && local_only
-                && let Some(own) = OwnNetworks::read()
-            {
-                addresses.retain(|address| own.contain(*address));
-            }
             watched.endpoints.learn(addresses, now);
         }
         Lookup::Silent(_) => watched.failures += 1,

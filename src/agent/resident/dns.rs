@@ -33,16 +33,18 @@ pub enum Lookup {
 #[derive(Clone, Copy, Debug)]
 pub struct Resolver {
     server: SocketAddr,
+    /// Believe only addresses of networks that this container is in.
+    local_only: bool,
 }
 
 impl Resolver {
-    pub fn new(server: SocketAddr) -> Self {
-        Self { server }
+    pub fn new(server: SocketAddr, local_only: bool) -> Self {
+        Self { server, local_only }
     }
 
     pub async fn lookup(&self, name: &str) -> Lookup {
         match timeout(PATIENCE, self.ask(name)).await {
-            Ok(Ok(addresses)) => Lookup::Known(addresses),
+            Ok(Ok(addresses)) => Lookup::Known(self.believed(addresses)),
             Ok(Err(error)) => Lookup::Silent(error.to_string()),
             Err(_) => Lookup::Silent(format!("no answer from {} in time", self.server)),
         }
@@ -62,6 +64,16 @@ impl Resolver {
             }
             Lookup::Silent(problem) => Err(io::Error::new(io::ErrorKind::TimedOut, problem)),
         }
+    }
+
+    fn believed(&self, mut addresses: BTreeSet<Ipv4Addr>) -> BTreeSet<Ipv4Addr> {
+        if self.local_only
+            && !addresses.is_empty()
+            && let Some(own) = OwnNetworks::read()
+        {
+            addresses.retain(|address| own.contain(*address));
+        }
+        addresses
     }
 
     async fn ask(&self, name: &str) -> io::Result<BTreeSet<Ipv4Addr>> {
@@ -157,10 +169,10 @@ fn read_answer(answer: &[u8], id: u16) -> io::Result<Option<BTreeSet<Ipv4Addr>>>
 /// Columns: interface, destination, gateway, flags, ..., mask (the eighth), as
 /// hexadecimal in the machine's byte order. Source: Linux, `net/ipv4/fib_trie.c`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct OwnNetworks(Vec<(u32, u32)>);
+struct OwnNetworks(Vec<(u32, u32)>);
 
 impl OwnNetworks {
-    pub fn read() -> Option<Self> {
+    fn read() -> Option<Self> {
         let found = Self::parse(&std::fs::read_to_string("/proc/net/route").ok()?);
         // None at all: a table that says nothing would refuse everybody.
         if found.0.is_empty() {
@@ -184,7 +196,7 @@ impl OwnNetworks {
         Self(networks.collect())
     }
 
-    pub fn contain(&self, address: Ipv4Addr) -> bool {
+    fn contain(&self, address: Ipv4Addr) -> bool {
         let address = u32::from(address);
         self.0
             .iter()

@@ -77,11 +77,6 @@ impl Endpoints {
         self.drained.keys().copied()
     }
 
-    /// Whether none of these is new.
-    pub fn know(&self, addresses: &BTreeSet<Ipv4Addr>) -> bool {
-        addresses.is_subset(&self.known)
-    }
-
     /// Takes in what DNS knows now.
     pub fn learn(&mut self, found: BTreeSet<Ipv4Addr>, now: SystemTime) {
         if found.is_empty() && !self.known.is_empty() {

@@ -3,7 +3,9 @@
 //! One connection a question: Patroni closes after each answer anyway. The TLS
 //! settings are read again when a renewed certificate lies on disk.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::config::Tls;
-use super::dns::Resolver;
+use super::dns::{Lookup, Resolver};
 use crate::wire::http::{Answer, is_complete, parse, question};
 use crate::wire::{Address, TlsFiles, Url, WireError, client_config};
 
@@ -153,6 +155,19 @@ impl Client {
             .await
             .unwrap_or_else(|_| Err(late()))
             .map(|heard| heard.answer)
+    }
+
+    /// A host's addresses, if DNS answers and knows any.
+    pub async fn addresses_of(&self, host: &str) -> Option<BTreeSet<IpAddr>> {
+        if let Ok(address) = host.parse() {
+            return Some(BTreeSet::from([address]));
+        }
+        match self.resolver.lookup(host).await {
+            Lookup::Known(addresses) if !addresses.is_empty() => {
+                Some(addresses.into_iter().map(IpAddr::from).collect())
+            }
+            Lookup::Known(_) | Lookup::Silent(_) => None,
+        }
     }
 
     /// When the agent's own certificate file was written.

@@ -21,6 +21,7 @@ mod http;
 mod metrics;
 mod patch;
 mod pooler;
+mod readers;
 mod restarts;
 mod routes;
 mod serve;
@@ -137,7 +138,7 @@ async fn stay(config: Config) -> Result<(), AgentError> {
 
 /// Opens everything that can fail, then starts one task a duty.
 async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), AgentError> {
-    let resolver = Resolver::new(config.resolver);
+    let resolver = Resolver::new(config.resolver, config.local_only);
     let client = Arc::new(Client::new(resolver, config.tls.clone()));
     let metrics = Arc::new(Metrics::default());
     let services = config
@@ -195,7 +196,12 @@ async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), Age
         held = Some(traffic.last_release());
         if let Some(pooler) = pooler {
             let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
-            duties.spawn(Keeper::new(pooler, client, metrics, known.clone(), aside).run());
+            let members = database
+                .members
+                .iter()
+                .map(|member| member.name.clone())
+                .collect();
+            duties.spawn(Keeper::new(pooler, members, client, metrics, known.clone(), aside).run());
         }
         let applier = Applier {
             config: database,

@@ -1,11 +1,16 @@
 //! Keeps the pooler pointed at the primary: its database file, then RELOAD.
 //!
+//! Members stand in it by address, asked again with every look: the pooler's own
+//! resolver keeps an answer for as long as the engine says (ten minutes), and a
+//! member that was started again may have another one.
+//!
 //! Converges instead of remembering: the file is compared with what is known,
 //! and every console that has not yet read this very file (a new process, or an
 //! agent that died in between) is told to. A pooler that is away reads the file
 //! when it starts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +24,13 @@ use super::console::{ConsoleError, command};
 use super::database::{Known, told_readers};
 use super::http::Client;
 use super::metrics::Metrics;
+use super::readers::Readers;
 use super::routes::databases_file;
 use crate::files::{self, Access, Change};
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("pooler");
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const JOIN_AFTER: Duration = Duration::from_secs(3);
 
 pub struct Keeper {
     pub config: Arc<Pooler>,
@@ -34,6 +39,8 @@ pub struct Keeper {
     pub known: watch::Receiver<Known>,
     /// Standbys that get no reads although they are well.
     pub aside: watch::Receiver<BTreeSet<String>>,
+    members: Vec<String>,
+    addresses: BTreeMap<String, IpAddr>,
     readers: Readers,
     /// What each console has read: by its socket, and which process's it was.
     read: BTreeMap<PathBuf, Reading>,
@@ -50,6 +57,7 @@ struct Reading {
 impl Keeper {
     pub fn new(
         config: Arc<Pooler>,
+        members: Vec<String>,
         client: Arc<Client>,
         metrics: Arc<Metrics>,
         known: watch::Receiver<Known>,
@@ -61,6 +69,8 @@ impl Keeper {
             metrics,
             known,
             aside,
+            members,
+            addresses: BTreeMap::new(),
             readers: Readers::default(),
             read: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -72,14 +82,40 @@ impl Keeper {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                Ok(()) = self.known.changed() => {}
-                Ok(()) = self.aside.changed() => {}
-            }
+            let is_tick = tokio::select! {
+                _ = ticks.tick() => true,
+                Ok(()) = self.known.changed() => false,
+                Ok(()) = self.aside.changed() => false,
+            };
+            // What changed goes first; then the addresses, which take a while
+            // to ask for.
             self.point();
             self.reload_all().await;
+            if is_tick && self.look_up_members().await {
+                self.point();
+                self.reload_all().await;
+            }
         }
+    }
+
+    /// Asks DNS for every member; whether one has another address.
+    async fn look_up_members(&mut self) -> bool {
+        let mut changed = false;
+        for member in &self.members {
+            // One that DNS does not know is away: its last address stays.
+            let Some(found) = self.client.addresses_of(member).await else {
+                continue;
+            };
+            let held = self
+                .addresses
+                .get(member)
+                .filter(|held| found.contains(held));
+            if let (None, Some(first)) = (held, found.first()) {
+                self.addresses.insert(member.clone(), *first);
+                changed = true;
+            }
+        }
+        changed
     }
 
     /// Writes the file where it says something else.
@@ -89,7 +125,7 @@ impl Keeper {
         if known.primary.is_some() {
             known.readable = self.readers.settle(well, Instant::now());
         }
-        let Some(text) = databases_file(&self.config.databases, &known) else {
+        let Some(text) = databases_file(&self.config.databases, &known, &self.addresses) else {
             return;
         };
         let path = &self.config.databases_file;
@@ -161,43 +197,6 @@ impl Keeper {
     }
 }
 
-/// The standbys that answer reads: one leaves at once, and comes back when it
-/// has been well for a while.
-///
-/// A standby that has just restarted goes and comes in what Patroni tells. And
-/// PgBouncer 1.24 answers new clients with an error while a login that a RELOAD
-/// broke off was its last: two changes in one moment would make it do so.
-#[derive(Debug, Default)]
-struct Readers {
-    /// Nothing before the first look: what an agent finds is taken as it is.
-    joined: Option<BTreeSet<String>>,
-    well_since: BTreeMap<String, Instant>,
-}
-
-impl Readers {
-    fn settle(&mut self, well: BTreeSet<String>, now: Instant) -> BTreeSet<String> {
-        self.well_since.retain(|name, _| well.contains(name));
-        for name in &well {
-            self.well_since.entry(name.clone()).or_insert(now);
-        }
-        let joined = match &self.joined {
-            None => well,
-            Some(before) => {
-                let is_settled = |name: &&String| {
-                    let since = self.well_since.get(*name);
-                    since.is_some_and(|since| now.duration_since(*since) >= JOIN_AFTER)
-                };
-                well.iter()
-                    .filter(|name| before.contains(*name) || is_settled(name))
-                    .cloned()
-                    .collect()
-            }
-        };
-        self.joined = Some(joined.clone());
-        joined
-    }
-}
-
 /// The admin sockets that are there: one folder a process, so that two can run
 /// side by side while one replaces the other.
 pub fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
@@ -212,37 +211,4 @@ pub fn sockets(config: &Pooler) -> BTreeMap<PathBuf, (u64, i64)> {
 
 fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_standby_leaves_at_once_and_joins_when_it_has_been_well_for_a_while() {
-        let set = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<BTreeSet<_>>()
-        };
-        let (mut readers, start) = (Readers::default(), Instant::now());
-        let mut at = |second: u64, well: &[&str]| {
-            readers.settle(set(well), start + Duration::from_secs(second))
-        };
-        assert_eq!(
-            at(0, &["a", "b"]),
-            set(&["a", "b"]),
-            "what the first look finds"
-        );
-        assert_eq!(at(1, &["a"]), set(&["a"]));
-        assert_eq!(at(2, &["a", "b"]), set(&["a"]), "just back");
-        assert_eq!(at(4, &["a"]), set(&["a"]));
-        assert_eq!(at(5, &["a", "b"]), set(&["a"]), "back, and away in between");
-        assert_eq!(
-            at(8, &["a", "b"]),
-            set(&["a", "b"]),
-            "well for three seconds"
-        );
-    }
 }

@@ -94,6 +94,8 @@ fn is_unknown(message: &str) -> bool {
         "access denied",
         "denied:",
         "unauthorized",
+        // Docker 20.10 answers so with status 500.
+        "no basic auth credentials",
     ]
     .iter()
     .any(|text| message.contains(text))

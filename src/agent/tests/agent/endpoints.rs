@@ -57,11 +57,8 @@ fn an_address_outside_of_the_container_s_networks_is_no_instance() {
     scene
         .dns
         .say("app", Says::Addresses(vec![Ipv4Addr::new(203, 0, 113, 5)]));
-    let _agent = scene.start(
-        &scene
-            .discovery("")
-            .replace("local_only: false", "local_only: true"),
-    );
+    scene.local_only.set(true);
+    let _agent = scene.start(&scene.discovery(""));
     wait_until("DNS was asked", || {
         scene
             .get("/metrics")

@@ -23,6 +23,7 @@ struct Scene {
     dns: Dns,
     /// Where the last agent serves.
     port: Cell<u16>,
+    local_only: Cell<bool>,
 }
 
 /// A running agent; killed when the test ends.
@@ -41,6 +42,7 @@ impl Scene {
             folder: tempfile::tempdir().unwrap(),
             dns: Dns::start(),
             port: Cell::new(0),
+            local_only: Cell::new(false),
         }
     }
 
@@ -51,9 +53,10 @@ impl Scene {
     /// Starts an agent with these further settings and waits until it answers.
     fn start(&self, settings: &str) -> Agent {
         let head = format!(
-            "listen: 127.0.0.1:0\ncontrol: {}\nresolver: {}\n",
+            "listen: 127.0.0.1:0\ncontrol: {}\nresolver: {}\nlocal_only: {}\n",
             self.path("control.sock").display(),
-            self.dns.address
+            self.dns.address,
+            self.local_only.get()
         );
         std::fs::write(self.path("agent.yaml"), head + settings).unwrap();
         let told_before = self.log().len();
@@ -81,7 +84,7 @@ impl Scene {
 
     fn discovery(&self, more: &str) -> String {
         format!(
-            "discovery:\n  interval_ms: 20\n  local_only: false\n  services:\n    - {{name: app, port: 8000, file: {}}}\n{more}",
+            "discovery:\n  interval_ms: 20\n  services:\n    - {{name: app, port: 8000, file: {}}}\n{more}",
             self.path("app.json").display()
         )
     }

@@ -268,7 +268,7 @@ pub struct Console {
 #[derive(Default)]
 struct Told {
     reloads: Vec<(Instant, String)>,
-    others: Vec<String>,
+    others: Vec<(Instant, String)>,
     /// A transaction is under way that never ends.
     is_busy: bool,
 }
@@ -309,8 +309,8 @@ impl Console {
         self.told.lock().unwrap().reloads.clone()
     }
 
-    /// All commands but RELOAD, since the last call.
-    pub fn others(&self) -> Vec<String> {
+    /// All commands but RELOAD, with the moment of each, since the last call.
+    pub fn others(&self) -> Vec<(Instant, String)> {
         std::mem::take(&mut self.told.lock().unwrap().others)
     }
 }
@@ -345,7 +345,7 @@ fn talk(mut stream: UnixStream, databases: &Path, told: &Mutex<Told>) -> std::io
             let file = std::fs::read_to_string(databases).unwrap_or_default();
             told.reloads.push((Instant::now(), file));
         } else {
-            told.others.push(query.clone());
+            told.others.push((Instant::now(), query.clone()));
         }
         told.is_busy && query.starts_with("PAUSE")
     };
@@ -357,7 +357,7 @@ fn talk(mut stream: UnixStream, databases: &Path, told: &Mutex<Told>) -> std::io
         .unwrap()
         .others
         .iter()
-        .any(|one| one.starts_with("PAUSE"));
+        .any(|(_, one)| one.starts_with("PAUSE"));
     if query.starts_with("RESUME") && !is_held {
         return stream.write_all(b"E\0\0\0\x1bSERROR\0Mis not paused\0\0Z\0\0\0\x05I");
     }

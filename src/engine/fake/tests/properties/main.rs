@@ -252,7 +252,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(64))]
+    #![proptest_config(config(48))]
 
     #[test]
     fn whatever_call_fails_or_loses_its_reply_a_new_plan_finishes_the_work(case in cases()) {
