@@ -11,8 +11,6 @@ struct Embedded;
 pub struct Recipe {
     /// Its folder in `images/`, and its name behind `scalectl/`.
     pub name: &'static str,
-    /// Its Dockerfile takes files from the agent's image.
-    pub needs_agent: bool,
     /// Its build fetches over TLS, so that a network's own authority may be needed.
     pub fetches_by_tls: bool,
     /// The first phase that uses it.
@@ -21,25 +19,19 @@ pub struct Recipe {
 
 /// Every image of scalectl's own.
 pub const CATALOGUE: [Recipe; 8] = [
-    recipe("agent", false, false, 1),
-    recipe("etcd", true, false, 1),
-    recipe("postgres", true, false, 1),
-    recipe("pgbouncer", true, false, 1),
-    recipe("envoy", true, true, 1),
-    recipe("valkey", true, false, 2),
-    recipe("prometheus", true, false, 2),
-    recipe("exporters", true, false, 2),
+    recipe("agent", false, 1),
+    recipe("etcd", false, 1),
+    recipe("postgres", false, 1),
+    recipe("pgbouncer", false, 1),
+    recipe("envoy", true, 1),
+    recipe("valkey", false, 2),
+    recipe("prometheus", false, 2),
+    recipe("exporters", false, 2),
 ];
 
-const fn recipe(
-    name: &'static str,
-    needs_agent: bool,
-    fetches_by_tls: bool,
-    since_phase: u8,
-) -> Recipe {
+const fn recipe(name: &'static str, fetches_by_tls: bool, since_phase: u8) -> Recipe {
     Recipe {
         name,
-        needs_agent,
         fetches_by_tls,
         since_phase,
     }
@@ -67,6 +59,15 @@ impl Recipe {
             })
             .collect()
     }
+
+    /// Whether its Dockerfile takes files from the agent's image: only those are
+    /// made anew, and their containers replaced, with another scalectl.
+    pub(crate) fn needs_agent(&self) -> bool {
+        let path = format!("{}/Dockerfile", self.name);
+        let dockerfile = Embedded::get(&path).map(|file| file.data.into_owned());
+        let text = String::from_utf8(dockerfile.unwrap_or_default()).unwrap_or_default();
+        text.lines().any(|line| line.starts_with("ARG AGENT="))
+    }
 }
 
 #[cfg(test)]
@@ -88,5 +89,11 @@ mod tests {
                 recipe.name
             );
         }
+    }
+    #[test]
+    fn only_images_that_hold_the_program_are_made_anew_with_another_scalectl() {
+        let needing = CATALOGUE.iter().filter(|recipe| recipe.needs_agent());
+        let needing: Vec<_> = needing.map(|recipe| recipe.name).collect();
+        assert_eq!(needing, ["envoy", "valkey", "prometheus", "exporters"]);
     }
 }

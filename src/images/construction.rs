@@ -159,8 +159,10 @@ pub async fn build<E: ImageEngine>(
         let base = build.base.clone();
         return Err(ImageError::NoBase { base });
     };
-    let (first, rest): (Vec<_>, Vec<_>) =
-        build.recipes.iter().partition(|recipe| !recipe.needs_agent);
+    let (first, rest): (Vec<_>, Vec<_>) = build
+        .recipes
+        .iter()
+        .partition(|recipe| recipe.name == "agent");
     for group in [first, rest] {
         let builds = iter(group).map(|recipe| one(build, recipe, &base.id, engine, tell));
         let mut running = builds.buffer_unordered(AT_ONCE);
@@ -224,7 +226,7 @@ pub(crate) async fn basis<E: ImageEngine>(
 ) -> Result<String, ImageError> {
     let mut hash = Hash::default();
     hash.part(base_id);
-    if recipe.needs_agent {
+    if recipe.needs_agent() {
         let agent = engine.image_config(&reference("agent", &build.tag)).await?;
         let agent = agent.unwrap_or_default();
         // What it was made from, if it tells: its id is another one each time.
@@ -256,7 +258,7 @@ fn request(
         return Err(ImageError::NotStatic);
     }
     let mut args = BTreeMap::from([("BASE".to_owned(), build.base.clone())]);
-    if recipe.needs_agent {
+    if recipe.needs_agent() {
         args.insert("AGENT".to_owned(), reference("agent", &build.tag));
     }
     let mut files = files(build, recipe);
