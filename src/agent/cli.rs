@@ -81,7 +81,16 @@ fn run_bootstrap(args: BootstrapArgs) -> ExitCode {
 
 fn bootstrap_once(args: &BootstrapArgs) -> ExitCode {
     let log = Log::new("bootstrap");
-    match bootstrap::run(args, OffsetDateTime::now_utc()) {
+    let now = OffsetDateTime::now_utc();
+    let outcome = match args.renew {
+        true => bootstrap::renew(args, now),
+        false => bootstrap::run(args, now),
+    };
+    match outcome {
+        // Four times a day: only news.
+        Ok(report) if args.renew && report.certificates_made + report.files.written == 0 => {
+            ExitCode::SUCCESS
+        }
         Ok(report) => {
             log.info(format_args!(
                 "made {} secrets and {} certificates; wrote {} files, left {}, removed {}",

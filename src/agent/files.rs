@@ -86,7 +86,11 @@ pub fn put_folder(path: &Path, access: Access) -> io::Result<()> {
             fs::remove_file(path)?;
             fs::create_dir(path)?;
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(path) {
+            // Another process was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            made => made?,
+        },
         Err(error) => return Err(error),
     }
     settle_access(path, access)

@@ -15,3 +15,5 @@ mod log;
 pub mod probe;
 pub mod resident;
 mod wire;
+
+pub use bootstrap::certificate_problem;

@@ -15,6 +15,7 @@ use scalectl_ui::Printer;
 use crate::cli::Global;
 use crate::cli::error::CommandError;
 use crate::cli::images::{ImageArgs, ImageChoice, app_image};
+use crate::cli::values;
 use crate::cli::world::World;
 
 /// The tag of scalectl's own images: its version.
@@ -116,10 +117,7 @@ impl Context {
         engine: &DockerEngine,
         project: &str,
     ) -> Result<Observed, CommandError> {
-        let scope = Scope {
-            project: project.to_owned(),
-            images: Vec::new(),
-        };
+        let scope = Scope::project(project);
         Ok(engine.observe(&scope).await?)
     }
 
@@ -147,6 +145,12 @@ impl Context {
 
     pub async fn engine(&self) -> Result<DockerEngine, CommandError> {
         Ok(DockerEngine::connect().await?)
+    }
+
+    /// That engine, given what the user keeps in files for this phase.
+    pub fn giving(&self, engine: DockerEngine, phase: u8) -> Result<DockerEngine, CommandError> {
+        let app = self.app(phase)?;
+        Ok(engine.with_values(values::of(&app, self.folder())))
     }
 
     /// The user's files in `--overrides DIR/<kind>`, by path below it.

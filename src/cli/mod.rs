@@ -25,6 +25,7 @@ mod render;
 mod restart;
 mod status;
 mod up;
+mod values;
 mod world;
 
 use std::path::PathBuf;

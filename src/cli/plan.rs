@@ -36,7 +36,7 @@ pub struct PlanArgs {
 pub async fn run(args: &PlanArgs, context: &Context) -> Result<ExitCode, CommandError> {
     let context = &context.with_images(&args.images);
     let engine = context.engine().await?;
-    let plan = up::plan(context, &engine, args.phase, args.wait_timeout).await?;
+    let plan = up::plan(context, engine, args.phase, args.wait_timeout).await?;
     if let Some(file) = &args.out {
         let text = serde_json::to_string_pretty(&plan)
             .map_err(|source| CommandError::io("write the plan", std::io::Error::other(source)))?;

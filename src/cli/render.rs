@@ -43,6 +43,12 @@ pub async fn run(args: &RenderArgs, context: &Context) -> Result<ExitCode, Comma
             let file = folder.join("compose.yaml");
             write_private(&file, &rendered.text)?;
             context.printer.say(&format!("wrote {}", file.display()));
+            for (variable, value) in scalectl_render::value_files(&app) {
+                context.printer.say(&format!(
+                    "for plain compose: export {variable}=\"$(cat '{}')\"",
+                    value.path
+                ));
+            }
             if let Source::Build(build) = &app.app.source {
                 context.printer.say(&format!(
                     "its build context `{}` counts from that folder, as Compose has it",

@@ -238,6 +238,8 @@ mod tests {
                 volumes: BTreeSet::new(),
                 writes: BTreeSet::new(),
                 published: BTreeSet::new(),
+                values: BTreeMap::new(),
+                outdated: BTreeSet::new(),
             };
             (format!("shop-{service}-1"), container)
         };

@@ -48,6 +48,7 @@ pub async fn run(args: &UpArgs, context: &Context) -> Result<ExitCode, CommandEr
     let context = &context.with_images(&args.images);
     let engine = context.engine().await?;
     let phase = phase_of(context, &engine, args.phase).await?;
+    let engine = context.giving(engine, phase)?;
     images::prepare_app(context, &engine, phase, args.app_builds()).await?;
     let compose = context.render(phase, Some(&engine)).await?.compose;
     let mut observed = engine.observe(&Scope::of(&compose)).await?;
@@ -120,11 +121,12 @@ impl UpArgs {
 /// Renders, looks and plans; changes nothing, not even an image.
 pub async fn plan(
     context: &Context,
-    engine: &DockerEngine,
+    engine: DockerEngine,
     phase: Option<u8>,
     wait_timeout: u64,
 ) -> Result<Plan, CommandError> {
-    let phase = phase_of(context, engine, phase).await?;
+    let phase = phase_of(context, &engine, phase).await?;
+    let engine = &context.giving(engine, phase)?;
     if let Some((build, state)) = images::app_state(context, engine, phase).await?
         && state != AppImage::Current
     {
@@ -148,10 +150,7 @@ async fn phase_of(
     if let Some(phase) = asked {
         return Ok(phase);
     }
-    let scope = Scope {
-        project: context.project()?,
-        images: Vec::new(),
-    };
+    let scope = Scope::project(&context.project()?);
     Ok(engine.observe(&scope).await?.phase.unwrap_or(1))
 }
 

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use scalectl_model::Facts;
+use time::OffsetDateTime;
+
+use crate::cli::values;
 
 /// Answers from the disk and the environment of this process.
 pub struct World {
@@ -20,6 +23,21 @@ impl Facts for World {
     fn file_exists(&self, path: &str) -> bool {
         std::fs::File::open(self.folder.join(path))
             .is_ok_and(|file| file.metadata().is_ok_and(|it| it.is_file()))
+    }
+
+    fn file_has_content(&self, path: &str) -> bool {
+        values::secret(&self.folder.join(path)).is_some_and(|value| !value.is_empty())
+    }
+
+    fn certificate_problem(&self, file: &str, key: &str) -> Option<String> {
+        let read = |path: &str| std::fs::read(self.folder.join(path));
+        match (read(file), read(key)) {
+            (Ok(chain), Ok(key)) => {
+                scalectl_agent::certificate_problem(&chain, &key, OffsetDateTime::now_utc())
+            }
+            // That a file cannot be read is a mistake of its own.
+            _ => None,
+        }
     }
 
     fn env_is_set(&self, name: &str) -> bool {

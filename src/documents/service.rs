@@ -201,6 +201,11 @@ pub struct Extension {
     /// Run before an old container of this service is stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+    /// Configs of another service, whose text reaches the containers of this one
+    /// through a volume and is read at their start only: with another value of the
+    /// caller's they are replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub takes: Vec<String>,
     /// Services with the same word here are members of one cluster: of them only
     /// one at a time is stopped for its successor, when all others are well.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,9 +19,32 @@ pub struct Scope {
     pub project: String,
     /// Image references whose content is to be looked up.
     pub images: Vec<String>,
+    /// Files whose content is to be held against what the caller gives now.
+    pub given: Vec<GivenFile>,
+}
+
+/// A file in the containers of a service that comes from outside the document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenFile {
+    pub service: String,
+    /// The config's key.
+    pub config: String,
+    /// Absolute path in the container.
+    pub path: String,
+    /// The caller's variable that carries the content.
+    pub variable: String,
 }
 
 impl Scope {
+    /// What the engine has of a project, and nothing beside it.
+    pub fn project(project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            images: Vec::new(),
+            given: Vec::new(),
+        }
+    }
+
     /// All that planning `compose` needs to know.
     pub fn of(compose: &Compose) -> Self {
         let mut images: Vec<_> = compose
@@ -34,8 +57,27 @@ impl Scope {
         Self {
             project: compose.name.clone(),
             images,
+            given: given(compose),
         }
     }
+}
+
+fn given(compose: &Compose) -> Vec<GivenFile> {
+    let mounts = compose.services.iter().flat_map(|(service, it)| {
+        let mounts = it.configs.iter();
+        mounts.map(move |mount| (service, mount))
+    });
+    mounts
+        .filter_map(|(service, mount)| {
+            let variable = compose.configs.get(&mount.source)?.environment.clone()?;
+            Some(GivenFile {
+                service: service.clone(),
+                config: mount.source.clone(),
+                path: mount.target.clone(),
+                variable,
+            })
+        })
+        .collect()
 }
 
 /// An orchestrator that can be looked at and changed one call at a time.

@@ -152,7 +152,8 @@ impl Command {
 pub enum SecretSource {
     /// Name of a variable in the environment of who runs scalectl.
     Env(String),
-    /// File that holds the value, relative to `scale.yaml`.
+    /// File that holds the value, relative to `scale.yaml`. A line end at its end
+    /// does not count.
     File(String),
 }
 
@@ -287,6 +288,8 @@ impl Default for Cache {
 pub struct Monitoring {
     /// Whether Grafana runs too; its image is named in `images.grafana`.
     pub grafana: bool,
+    /// Port of Grafana on 127.0.0.1.
+    pub grafana_port: Port,
     /// Port of Prometheus on 127.0.0.1.
     pub port: Port,
     /// How long measurements are kept, such as `7d`.
@@ -297,6 +300,7 @@ impl Default for Monitoring {
     fn default() -> Self {
         Self {
             grafana: false,
+            grafana_port: Port::literal(3000),
             port: Port::literal(9090),
             retention: Retention::days(7),
         }

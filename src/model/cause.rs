@@ -244,6 +244,12 @@ pub enum Cause {
         help("paths are relative to the folder of scale.yaml")
     )]
     MissingFile { path: String },
+    #[error("the certificate in `{file}` is no good: {problem}")]
+    #[diagnostic(
+        code(scalectl::model::bad_certificate),
+        help("`file` is a PEM chain, your certificate first; `key` is its unencrypted PEM key")
+    )]
+    BadCertificate { file: String, problem: String },
     #[error("secret `{name}` has no value: {reason}")]
     #[diagnostic(code(scalectl::model::secret_without_value))]
     SecretWithoutValue {

@@ -136,11 +136,17 @@ impl Decode for Monitoring {
         let default = Self::default();
         let mut fields = Fields::open(node, reader)?;
         let grafana = fields.or("grafana", default.grafana);
+        let (key, port) = ("grafana_port", default.grafana_port);
+        let grafana_port = match grafana {
+            true => published(&mut fields, key, "monitoring.grafana_port", port),
+            false => fields.or(key, port),
+        };
         let port = published(&mut fields, "port", "monitoring.port", default.port);
         let retention = fields.or("retention", default.retention);
         fields.close();
         Some(Self {
             grafana,
+            grafana_port,
             port,
             retention,
         })

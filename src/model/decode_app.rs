@@ -273,17 +273,20 @@ fn from_env(name: String, env: Spanned<Plain>, reader: &mut Reader<'_>) -> Optio
 
 fn from_file(name: String, file: Spanned<Plain>, reader: &mut Reader<'_>) -> Option<Secret> {
     let Plain(path) = file.value;
-    if reader.facts.file_exists(&path) {
-        return Some(Secret(SecretSource::File(path)));
-    }
-    let reason = format!("there is no file `{path}`");
+    let (reason, label) = match reader.facts.file_exists(&path) {
+        true if reader.facts.file_has_content(&path) => {
+            return Some(Secret(SecretSource::File(path)));
+        }
+        true => (format!("the file `{path}` is empty"), "an empty file"),
+        false => (format!("there is no file `{path}`"), "no such file"),
+    };
     let hint = "write the value into that file; paths are relative to the folder of scale.yaml";
     let cause = Cause::SecretWithoutValue {
         name,
         reason,
         hint: hint.to_owned(),
     };
-    reader.report(cause, file.at, "no such file");
+    reader.report(cause, file.at, label);
     None
 }
 

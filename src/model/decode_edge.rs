@@ -49,11 +49,15 @@ impl Decode for Certificate {
         let mut fields = Fields::open(node, reader)?;
         let file = fields.required::<ExistingFile>("file", "the PEM file with the certificate");
         let key = fields.required::<ExistingFile>("key", "the PEM file with the private key");
+        let at = fields.at();
         fields.close();
-        Some(Self {
-            file: file?.0,
-            key: key?.0,
-        })
+        let (ExistingFile(file), ExistingFile(key)) = (file?, key?);
+        if let Some(problem) = reader.facts.certificate_problem(&file, &key) {
+            let cause = Cause::BadCertificate { file, problem };
+            reader.report(cause, at, "this certificate and key");
+            return None;
+        }
+        Some(Self { file, key })
     }
 }
 

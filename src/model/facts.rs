@@ -5,7 +5,7 @@
 //! secret's value: whether there is one is enough.
 //! Next: `lib.rs` (`load` asks these questions).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Answers about the place where a `scale.yaml` stands. Paths are as written
 /// in the file: relative to the file's folder, or absolute.
@@ -14,6 +14,11 @@ pub trait Facts {
     fn folder_exists(&self, path: &str) -> bool;
     /// Whether `path` is a file that can be read.
     fn file_exists(&self, path: &str) -> bool;
+    /// Whether that file has anything in it.
+    fn file_has_content(&self, path: &str) -> bool;
+    /// What is wrong with a certificate and its key, two PEM files that are there;
+    /// must not tell anything of the key.
+    fn certificate_problem(&self, file: &str, key: &str) -> Option<String>;
     /// Whether the environment of who runs scalectl has a non-empty `name`.
     fn env_is_set(&self, name: &str) -> bool;
     /// Phases that exist, in order.
@@ -29,6 +34,10 @@ pub struct ListedFacts {
     pub folders: BTreeSet<String>,
     /// Files that exist.
     pub files: BTreeSet<String>,
+    /// Those of them that are empty.
+    pub empty_files: BTreeSet<String>,
+    /// Certificates that are no good: file and problem.
+    pub bad_certificates: BTreeMap<String, String>,
     /// Names of variables that are set.
     pub env: BTreeSet<String>,
     /// Phases that exist.
@@ -43,6 +52,12 @@ impl Facts for ListedFacts {
     }
     fn file_exists(&self, path: &str) -> bool {
         self.files.contains(path)
+    }
+    fn file_has_content(&self, path: &str) -> bool {
+        self.file_exists(path) && !self.empty_files.contains(path)
+    }
+    fn certificate_problem(&self, file: &str, _key: &str) -> Option<String> {
+        self.bad_certificates.get(file).cloned()
     }
     fn env_is_set(&self, name: &str) -> bool {
         self.env.contains(name)

@@ -3,7 +3,7 @@
 //! Creating waits only for what the call itself needs, so that it happens while
 //! dependencies still start; starting waits for the dependencies' conditions.
 
-use scalectl_documents::Service;
+use scalectl_documents::{Healthcheck, Service, Span};
 
 use crate::operation::{Await, Call, Cause, FileContent, InjectedFile, OpId};
 use crate::services::{Change, Planner, Standing};
@@ -12,6 +12,8 @@ use crate::spec::{self, Making};
 /// Engines from this API version on take every network in the create call.
 /// Source: Docker Engine API, version history of 1.44.
 const MANY_NETWORKS_PER_CREATE: (u32, u32) = (1, 44);
+
+const INTERVAL_WITHOUT_START: Span = Span::seconds(3);
 
 /// The operations after which a container is there, runs, and is well.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +42,12 @@ impl<'a> Planner<'a, '_> {
             image_id: image.map_or("", |image| image.id.as_str()),
             holder: self.holder_name(service),
             networks_per_create: if many { usize::MAX } else { 1 },
+            values: self.values.numbers(service),
         };
-        let (spec, rest) = spec::container(self.goal.compose, change.name, making);
+        let (mut spec, rest) = spec::container(self.goal.compose, change.name, making);
+        if !many && let Some(check) = &mut spec.service.healthcheck {
+            check_often(check);
+        }
         let container = spec.name.clone();
         let mut after = self.needs(service);
         after.extend(before_create);
@@ -166,6 +172,18 @@ impl<'a> Planner<'a, '_> {
         let container = container.to_owned();
         let call = Call::UploadFiles { container, files };
         Some(self.graph.add(call, cause, after.iter().copied()))
+    }
+}
+
+/// Below API 1.44 there is no interval of a container's start: its first check
+/// comes after a whole interval, and `up` waits for it. So all come as often as
+/// is still cheap (docs/decisions/0022-health-checks-of-old-engines.md).
+fn check_often(check: &mut Healthcheck) {
+    let is_rarer = check
+        .interval
+        .is_none_or(|it| it.0 > INTERVAL_WITHOUT_START.0);
+    if check.start_interval.take().is_some() && is_rarer {
+        check.interval = Some(INTERVAL_WITHOUT_START);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::observed::{ContainerState, Health, Observed, ObservedContainer};
 use crate::operation::Cause;
 use crate::removal::Removed;
 use crate::spec;
+use crate::values::Values;
 
 /// What is to be done with a container that is there. Ordered: of more
 /// containers than are wanted, those with the least to do are kept.
@@ -42,6 +43,8 @@ pub(crate) struct Facts<'a> {
     pub compose: &'a Compose,
     pub observed: &'a Observed,
     pub removed: &'a Removed,
+    /// The values of the caller's as they will be.
+    pub values: &'a Values,
     /// The container whose network this service joins, as it will be.
     pub holder: Option<Holder<'a>>,
     /// Whether others join the network of this service.
@@ -73,6 +76,9 @@ impl Facts<'_> {
         let is_other = image.is_some_and(|image| image.id != container.image_id);
         if is_other && service.extension.update != Update::Holder {
             return Some(Cause::ImageChanged);
+        }
+        if let Some(variables) = self.values.changed(service, container) {
+            return Some(Cause::ValueChanged { variables });
         }
         if is_done(service, container) {
             return None;

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use scalectl_documents::{Condition, Service};
 
+use crate::values;
+
 /// The names of every label that scalectl sets or reads.
 pub struct Labels {
     pub project: &'static str,
@@ -16,6 +18,8 @@ pub struct Labels {
     pub number: &'static str,
     pub hash: &'static str,
     pub lock: &'static str,
+    /// On a container: which values of the caller's it was made with.
+    pub values: &'static str,
     /// On the bootstrap container: the phase it prepared.
     pub phase: &'static str,
     /// On a volume: `member` for a database member's data.
@@ -28,6 +32,7 @@ pub struct Labels {
     pub compose_oneoff: &'static str,
     pub compose_network: &'static str,
     pub compose_image: &'static str,
+    pub compose_files: &'static str,
 }
 
 pub const LABELS: Labels = Labels {
@@ -36,6 +41,7 @@ pub const LABELS: Labels = Labels {
     number: "dev.scalectl.number",
     hash: "dev.scalectl.hash",
     lock: "dev.scalectl.lock",
+    values: "dev.scalectl.values",
     phase: "dev.scalectl.phase",
     data: "dev.scalectl.data",
     compose_project: "com.docker.compose.project",
@@ -46,7 +52,11 @@ pub const LABELS: Labels = Labels {
     compose_oneoff: "com.docker.compose.oneoff",
     compose_network: "com.docker.compose.network",
     compose_image: "com.docker.compose.image",
+    compose_files: "com.docker.compose.project.config_files",
 };
+
+/// What `docker compose ls` shows as a stack's file; without any it warns.
+const RENDERED: &str = "scalectl-render";
 
 type Map = BTreeMap<String, String>;
 
@@ -64,6 +74,7 @@ pub(crate) fn of_container(
     service: &Service,
     hash: &str,
     image_id: &str,
+    values: &BTreeMap<String, u32>,
 ) -> Map {
     let mut labels = service.labels.clone();
     labels.extend(pairs([
@@ -78,7 +89,11 @@ pub(crate) fn of_container(
         (LABELS.compose_depends_on, depends_on(service)),
         (LABELS.compose_oneoff, "False".to_owned()),
         (LABELS.compose_image, image_id.to_owned()),
+        (LABELS.compose_files, RENDERED.to_owned()),
     ]));
+    if !values.is_empty() {
+        labels.insert(LABELS.values.to_owned(), values::label(values));
+    }
     labels
 }
 

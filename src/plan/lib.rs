@@ -24,6 +24,7 @@ mod services;
 mod spec;
 mod stranded;
 mod text;
+mod values;
 
 pub use conflicts::{Conflict, PlanError};
 pub use labels::{LABELS, Labels};
@@ -36,3 +37,4 @@ pub use restart::restart;
 pub use rules::{Goal, Volumes, build};
 pub use spec::{ContainerSpec, NetworkPlace};
 pub use stranded::stranded;
+pub use values::read_label as read_values;

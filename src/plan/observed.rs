@@ -69,6 +69,11 @@ pub struct ObservedContainer {
     pub writes: BTreeSet<String>,
     /// Ports it holds on the engine's machine: address and port.
     pub published: BTreeSet<(String, u16)>,
+    /// From its label: which value of each config of the caller's it was made
+    /// with, counted from 1 (`values.rs`).
+    pub values: BTreeMap<String, u32>,
+    /// Configs whose value in its files is not the one that the caller gives now.
+    pub outdated: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -144,6 +144,8 @@ pub enum Cause {
     DefinitionChanged,
     /// Its image has another content than the one it was made from.
     ImageChanged,
+    /// The caller gives another value for these variables.
+    ValueChanged { variables: String },
     /// The container whose network it lives in is gone or is replaced.
     Stranded { holder: String },
     /// It is not in a network that it needs, or in one that has been replaced.
@@ -249,6 +251,7 @@ impl fmt::Display for Cause {
             Self::NotDone => f.write_str("not done yet"),
             Self::DefinitionChanged => f.write_str("definition changed"),
             Self::ImageChanged => f.write_str("image changed"),
+            Self::ValueChanged { variables } => write!(f, "another value of {variables}"),
             Self::Stranded { holder } => write!(f, "network of {holder} is gone"),
             Self::NetworkIsNew { network } => write!(f, "not in network {network}"),
             Self::VolumeIsNew { volume } => write!(f, "volume {volume} is new"),

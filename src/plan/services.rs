@@ -20,6 +20,7 @@ use crate::removal::Removed;
 use crate::resources::Resources;
 use crate::rules::Goal;
 use crate::spec::instance_name;
+use crate::values::Values;
 
 /// Operations after which a condition on a service holds.
 #[derive(Debug, Default)]
@@ -73,6 +74,8 @@ pub(crate) struct Planner<'a, 'r> {
     pub holders: BTreeSet<&'a str>,
     /// The drain commands that run in a container.
     pub drains: BTreeMap<String, Vec<OpId>>,
+    /// The values of the caller's as this plan will have them.
+    pub values: Values,
     /// For each cluster what must have happened before its next member is stopped.
     pub turns: BTreeMap<&'a str, Vec<OpId>>,
 }
@@ -95,6 +98,7 @@ pub(crate) fn plan<'a>(
         removed,
         holders: order::holders(goal.compose),
         drains: BTreeMap::new(),
+        values: Values::of(goal.compose, observed),
         turns: BTreeMap::new(),
     };
     for name in order::in_order(goal.compose) {
@@ -159,6 +163,7 @@ impl<'a> Planner<'a, '_> {
             compose: self.goal.compose,
             observed: self.observed,
             removed: self.removed,
+            values: &self.values,
             holder: self.holder_of(service),
             is_joined: self.holders.contains(name),
         };

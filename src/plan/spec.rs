@@ -50,6 +50,8 @@ pub(crate) struct Making<'a> {
     pub holder: Option<String>,
     /// How many networks a create call of this engine takes.
     pub networks_per_create: usize,
+    /// The values of the caller's that it is made with.
+    pub values: BTreeMap<String, u32>,
 }
 
 /// The spec of one container, and the networks that a separate call must join
@@ -72,6 +74,7 @@ pub(crate) fn container(
             service,
             &hash.0,
             making.image_id,
+            &making.values,
         ),
         networks: places,
         network_of: making.holder,

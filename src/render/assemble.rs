@@ -8,28 +8,11 @@ use std::collections::BTreeSet;
 use scalectl_phase::Stack;
 use serde::Serialize;
 
+use crate::components::{ComponentLine, Rendering};
 use crate::error::RenderError;
 use crate::settings::{Settings, for_member};
 use crate::templates::Templates;
 use crate::view::{ConfigView, MemberView, View};
-
-/// The order in a compose.yaml: from the door inwards, helpers last.
-const ORDER: [&str; 11] = [
-    "edge",
-    "app",
-    "pooler",
-    "database",
-    "etcd",
-    "cache",
-    "agent",
-    "prometheus",
-    "exporters",
-    "grafana",
-    "bootstrap",
-];
-
-/// Components whose template is rendered once a member.
-const BY_MEMBER: [&str; 2] = ["etcd", "database"];
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -48,24 +31,23 @@ struct VolumeView {
 
 pub(crate) fn compose(
     stack: &Stack,
+    components: &[ComponentLine],
     mut view: View,
     templates: &Templates,
 ) -> Result<String, RenderError> {
-    let present: Vec<_> = ORDER
-        .into_iter()
-        .filter(|name| *name == "bootstrap" || stack.has(name))
-        .collect();
+    let is_present = |line: &&ComponentLine| line.always || stack.has(&line.component);
+    let present: Vec<_> = components.iter().filter(is_present).collect();
     let mut settings = Settings::default();
-    for component in &present {
-        for member in renderings(component, &view) {
-            settings.add(component, &for_member(&view, &member), templates)?;
+    for line in &present {
+        for member in renderings(line, &view) {
+            settings.add(&line.component, &for_member(&view, &member), templates)?;
         }
     }
     settings.finish(&mut view);
     let mut services = String::new();
-    for component in &present {
-        for member in renderings(component, &view) {
-            let name = format!("compose/{component}/service.yaml");
+    for line in &present {
+        for member in renderings(line, &view) {
+            let name = format!("compose/{}/service.yaml", line.component);
             services.push_str(&templates.render(&name, &for_member(&view, &member))?);
         }
     }
@@ -82,10 +64,11 @@ pub(crate) fn compose(
         .replace('$', "$$"))
 }
 
-fn renderings(component: &str, view: &View) -> Vec<MemberView> {
-    match BY_MEMBER.contains(&component) {
-        true => view.members.get(component).cloned().unwrap_or_default(),
-        false => vec![MemberView::default()],
+fn renderings(line: &ComponentLine, view: &View) -> Vec<MemberView> {
+    let members = view.members.get(&line.component);
+    match line.members {
+        Rendering::Each => members.cloned().unwrap_or_default(),
+        Rendering::Once => vec![MemberView::default()],
     }
 }
 

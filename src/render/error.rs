@@ -35,6 +35,16 @@ pub enum RenderError {
         #[source]
         source: Box<serde_saphyr::Error>,
     },
+    #[error("read {name}")]
+    #[diagnostic(
+        code(scalectl::render::components),
+        help("correct the file, or leave it out to use scalectl's own")
+    )]
+    Components {
+        name: String,
+        #[source]
+        source: Box<serde_saphyr::Error>,
+    },
     #[error("the component {component} has no template {name}")]
     #[diagnostic(code(scalectl::render::missing))]
     Missing { component: String, name: String },

@@ -8,11 +8,13 @@
 //! Next: `templates.rs`, `settings.rs` (files of components), `assemble.rs`.
 
 mod assemble;
+mod components;
 mod error;
 mod helpers;
 mod patroni;
 mod settings;
 mod templates;
+mod values;
 mod view;
 
 use scalectl_documents::Compose;
@@ -20,6 +22,7 @@ use scalectl_phase::Stack;
 
 pub use error::RenderError;
 pub use templates::Templates;
+pub use values::{ValueFile, ValueKind, value_files};
 
 /// What rendering must know and neither the app model nor a phase says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +53,9 @@ pub fn compose(
     facts: &Facts,
     templates: &Templates,
 ) -> Result<Rendered, RenderError> {
-    let view = view::View::of(stack, facts);
-    let text = assemble::compose(stack, view, templates)?;
+    let components = components::components(templates)?;
+    let view = view::View::of(stack, facts, &components);
+    let text = assemble::compose(stack, &components, view, templates)?;
     let compose = Compose::parse(&text).map_err(RenderError::Document)?;
     Ok(Rendered { text, compose })
 }

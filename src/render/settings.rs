@@ -189,7 +189,13 @@ impl Settings {
         } else {
             format!("{name}-conf")
         };
-        self.prepared.push(PreparedView { name, volume });
+        let certificate = value.get("certificate");
+        let is_renewed = certificate.is_some_and(|it| it.get("given").is_none());
+        self.prepared.push(PreparedView {
+            name,
+            volume,
+            is_renewed,
+        });
         Ok(Value::Object(value))
     }
 

@@ -12,7 +12,15 @@ use crate::helpers;
 #[derive(RustEmbed)]
 #[folder = "../../templates"]
 #[include = "*.hbs"]
+#[include = "compose/components.yaml"]
 struct Embedded;
+
+/// The dashboard that people can also import by hand: settings of Grafana where
+/// a stack has one.
+const DASHBOARD: (&str, &str) = (
+    "compose/grafana/dashboard.json",
+    include_str!("../../monitoring/dashboard.json"),
+);
 
 /// Every template, by its path below `templates/` without `.hbs`.
 pub struct Templates {
@@ -30,11 +38,18 @@ impl Templates {
                 String::from_utf8_lossy(&file.data).into_owned(),
             ))
         });
-        let all = own.chain(overrides.clone());
+        let (name, text) = DASHBOARD;
+        let dashboard = (format!("{name}.hbs"), raw(text));
+        let all = own.chain([dashboard]).chain(overrides.clone());
         let texts = all
             .map(|(name, text)| (name.trim_end_matches(".hbs").to_owned(), text))
             .collect();
         Self { texts }
+    }
+
+    /// The text of a file of the folder that is no template.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.texts.get(name).map_or("", String::as_str)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -80,4 +95,11 @@ impl Templates {
                 source: Box::new(source),
             })
     }
+}
+
+/// A template that gives `text` as it is: neither handlebars nor bootstrap reads
+/// anything in it.
+fn raw(text: &str) -> String {
+    let text = text.trim_end().replace("${", "$${");
+    format!("{{{{{{{{raw}}}}}}}}{text}\n{{{{{{{{/raw}}}}}}}}")
 }

@@ -11,7 +11,8 @@ use scalectl_model::{App, Component, Resources, SecretDelivery, SecretSource, So
 use scalectl_phase::Stack;
 use serde::Serialize;
 
-use crate::{Facts, patroni};
+use crate::components::ComponentLine;
+use crate::{Facts, patroni, values};
 
 /// The data of every template.
 #[derive(Debug, Clone, Serialize)]
@@ -89,6 +90,8 @@ pub(crate) struct SecretView {
     pub name: String,
     /// The caller's variable that holds it.
     pub variable: String,
+    /// The key of its config in the document.
+    pub config: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -98,6 +101,9 @@ pub(crate) struct EdgeView {
     pub address: String,
     pub host: String,
     pub own_certificate: bool,
+    /// The caller's variables that carry it and its key.
+    pub certificate_variable: &'static str,
+    pub key_variable: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -120,6 +126,7 @@ pub(crate) struct CacheView {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct MonitoringView {
     pub port: u16,
+    pub grafana_port: u16,
     pub retention_seconds: u64,
 }
 
@@ -130,6 +137,8 @@ pub(crate) struct PreparedView {
     pub name: String,
     /// Its key in the document.
     pub volume: String,
+    /// It holds a certificate of the stack's own authority.
+    pub is_renewed: bool,
 }
 
 /// A file that bootstrap gets.
@@ -144,37 +153,20 @@ pub(crate) struct ConfigView {
 
 const MIB: u64 = 1 << 20;
 
-/// The variable that carries a secret which a file of the user's holds.
-pub(crate) fn file_secret_variable(name: &str) -> String {
-    format!("SCALECTL_SECRET_{name}")
-}
-
 impl View {
-    pub(crate) fn of(stack: &Stack, facts: &Facts) -> Self {
+    pub(crate) fn of(stack: &Stack, facts: &Facts, components: &[ComponentLine]) -> Self {
         let app = &stack.app;
-        let known = [
-            "etcd",
-            "database",
-            "pooler",
-            "edge",
-            "app",
-            "agent",
-            "cache",
-            "prometheus",
-            "exporters",
-            "grafana",
-        ];
         Self {
             project: stack.project.clone(),
             phase: stack.phase,
             member: MemberView::default(),
-            has: known
+            has: components
                 .iter()
-                .map(|name| ((*name).to_owned(), stack.has(name)))
+                .map(|line| (line.component.clone(), stack.has(&line.component)))
                 .collect(),
-            members: known
+            members: components
                 .iter()
-                .map(|name| ((*name).to_owned(), members(stack, name)))
+                .map(|line| (line.component.clone(), members(stack, line)))
                 .collect(),
             images: images(app, facts),
             app: AppView::of(app, facts),
@@ -184,6 +176,8 @@ impl View {
                 address: app.edge.address.to_string(),
                 host: app.edge.host.to_string(),
                 own_certificate: app.edge.certificate.is_some(),
+                certificate_variable: values::EDGE_CERTIFICATE,
+                key_variable: values::EDGE_KEY,
             },
             database: DatabaseView {
                 version: app.database.version.clone(),
@@ -199,6 +193,7 @@ impl View {
             },
             monitoring: MonitoringView {
                 port: app.monitoring.port.get(),
+                grafana_port: app.monitoring.grafana_port.get(),
                 retention_seconds: app.monitoring.retention.seconds(),
             },
             settings: BTreeMap::new(),
@@ -228,9 +223,10 @@ impl AppView {
             };
         let secret = |(name, source): (&scalectl_model::EnvName, &SecretSource)| SecretView {
             name: name.to_string(),
+            config: format!("given.user-{name}"),
             variable: match source {
                 SecretSource::Env(variable) => variable.clone(),
-                SecretSource::File(_) => file_secret_variable(name.as_str()),
+                SecretSource::File(_) => values::secret_variable(name.as_str()),
             },
         };
         Self {
@@ -280,13 +276,9 @@ fn texts(map: &BTreeMap<scalectl_model::EnvName, String>) -> BTreeMap<String, St
 }
 
 /// The members of a component under the names that containers get.
-fn members(stack: &Stack, component: &str) -> Vec<MemberView> {
-    let stem = if component == "database" {
-        "db"
-    } else {
-        component
-    };
-    let count = stack.members.get(component).copied().unwrap_or(0);
+fn members(stack: &Stack, line: &ComponentLine) -> Vec<MemberView> {
+    let stem = line.stem();
+    let count = stack.members.get(&line.component).copied().unwrap_or(0);
     (1..=count)
         .map(|number| MemberView {
             number,

@@ -83,6 +83,16 @@ impl Stack {
         ran
     }
 
+    /// Makes the app's image, which `up` would do and plain compose cannot everywhere.
+    pub fn build_app(&self) {
+        let image = format!("{}-app:latest", self.name);
+        let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+        let built = run(Command::new("docker")
+            .args(["build", "--quiet", "--tag", &image])
+            .arg(shop));
+        assert_eq!(built.code, 0, "the shop builds: {}", built.err);
+    }
+
     /// Names of this stack's containers, from the engine itself.
     pub fn containers(&self) -> Vec<String> {
         listed(&[
@@ -168,6 +178,12 @@ impl Drop for Stack {
 /// The program under test.
 pub fn program() -> String {
     std::env::var("SCALECTL").unwrap_or_else(|_| env!("CARGO_BIN_EXE_scalectl").to_owned())
+}
+
+/// `docker compose`, as scripts/test found or fetched it.
+pub fn compose() -> Command {
+    let program = std::env::var("COMPOSE").unwrap_or_else(|_| "docker-compose".to_owned());
+    Command::new(program)
 }
 
 /// Runs a command to its end.

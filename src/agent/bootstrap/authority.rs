@@ -10,17 +10,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use super::error::BootstrapError;
 use super::spec::{CertificateRequest, Subject};
 
 const AUTHORITY_LIFE: Duration = Duration::days(3650);
-/// Below the 398 days that browsers accept.
-const LEAF_LIFE: Duration = Duration::days(365);
 /// Clocks of a stack's hosts may differ by this much.
 const CLOCK_SKEW: Duration = Duration::hours(1);
 
@@ -51,6 +46,9 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// Below the 398 days that browsers accept.
+    pub const LEAF_LIFE: Duration = Duration::days(365);
+
     /// A new CA for that stack.
     pub fn make(project: &str, now: OffsetDateTime) -> Result<Pair, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
@@ -94,6 +92,7 @@ impl Authority {
         &self,
         request: &CertificateRequest,
         now: OffsetDateTime,
+        life: Duration,
     ) -> Result<Leaf, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
@@ -125,7 +124,8 @@ impl Authority {
                 .push(ExtendedKeyUsagePurpose::ClientAuth);
         }
         params.use_authority_key_identifier_extension = true;
-        (params.not_before, params.not_after) = (now - CLOCK_SKEW, now + LEAF_LIFE);
+        let skew = CLOCK_SKEW.min(life / 10);
+        (params.not_before, params.not_after) = (now - skew, now + life);
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Leaf {
             pair: Pair {
@@ -138,37 +138,6 @@ impl Authority {
             not_after: params.not_after.unix_timestamp(),
         })
     }
-}
-
-/// The user's own pair, checked: readable, and the key belongs to the chain.
-pub fn given_pair(component: &str, certificate: &[u8], key: &[u8]) -> Result<Pair, BootstrapError> {
-    let refuse = |problem: String| BootstrapError::GivenCertificate {
-        component: component.to_owned(),
-        problem,
-    };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
-        .collect::<Result<_, _>>()
-        .map_err(|error| refuse(format!("the chain is not PEM ({error})")))?;
-    if chain.is_empty() {
-        return Err(refuse("the chain holds no certificate".to_owned()));
-    }
-    let parsed = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|error| refuse(format!("the key is not PEM ({error})")))?;
-    rustls::sign::CertifiedKey::from_der(chain, parsed, &rustls::crypto::ring::default_provider())
-        .map_err(|error| refuse(error.to_string()))?;
-    Ok(Pair {
-        certificate: pem_text(certificate),
-        key: pem_text(key),
-    })
-}
-
-/// PEM is ASCII; what stands between its blocks may be anything.
-fn pem_text(pem: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(pem).into_owned();
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
 }
 
 /// Envoy's secret files: certificate and key in one, and the CA.
@@ -220,7 +189,9 @@ mod tests {
         let now = OffsetDateTime::now_utc();
         let authority = Authority::load(&Authority::make("shop", now).unwrap()).unwrap();
         let other = Authority::load(&Authority::make("shop", now).unwrap()).unwrap();
-        let leaf = authority.sign(&request("db-1"), now).unwrap();
+        let leaf = authority
+            .sign(&request("db-1"), now, Authority::LEAF_LIFE)
+            .unwrap();
 
         assert!(authority.is_good(&leaf, &request("db-1"), now), "fresh");
         assert!(
@@ -240,33 +211,5 @@ mod tests {
             "another name"
         );
         assert!(!other.is_good(&leaf, &request("db-1"), now), "another CA");
-    }
-
-    #[test]
-    fn a_given_key_must_belong_to_its_certificate() {
-        let now = OffsetDateTime::now_utc();
-        let authority = Authority::load(&Authority::make("shop", now).unwrap()).unwrap();
-        let (one, two) = (
-            authority.sign(&request("a"), now).unwrap(),
-            authority.sign(&request("b"), now).unwrap(),
-        );
-
-        given_pair(
-            "edge",
-            one.pair.certificate.as_bytes(),
-            one.pair.key.as_bytes(),
-        )
-        .expect("they belong together");
-        let error = given_pair(
-            "edge",
-            one.pair.certificate.as_bytes(),
-            two.pair.key.as_bytes(),
-        )
-        .unwrap_err();
-        assert!(
-            matches!(error, BootstrapError::GivenCertificate { .. }),
-            "{error}"
-        );
-        given_pair("edge", b"nothing", one.pair.key.as_bytes()).expect_err("no certificate at all");
     }
 }

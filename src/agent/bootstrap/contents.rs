@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::authority::{Pair, given_pair, sds_files};
+use super::authority::{Pair, sds_files};
 use super::error::BootstrapError;
+use super::given::given_pair;
 use super::placeholders::{Values, fill};
 use super::run::BootstrapArgs;
 use super::spec::{CertificateSpec, ComponentSpec, DirectorySpec, FileSpec, Spec, parse_mode};
@@ -101,8 +102,9 @@ impl Source<'_> {
         }
         if let Some(certificate) = &component.certificate {
             let pair = self.pair_of(component, certificate, state)?;
-            self.add_certificate(&mut volume, &pair, certificate.sds, secret);
+            add_certificate(&mut volume, &pair, self.authority, certificate.sds, secret);
         }
+        volume.last = component.last;
         Ok(volume)
     }
 
@@ -137,6 +139,7 @@ impl Source<'_> {
             access,
             files: BTreeMap::new(),
             keeps_others: false,
+            last: false,
         }
     }
 
@@ -193,19 +196,49 @@ impl Source<'_> {
             .map(|leaf| leaf.pair.clone())
             .ok_or_else(missing)
     }
+}
 
-    fn add_certificate(&self, volume: &mut Volume, pair: &Pair, sds: bool, access: Access) {
-        let mut add = |name: &str, content: Vec<u8>| {
-            volume
-                .files
-                .insert(name.to_owned(), OutFile { content, access });
+/// The certificate files that a renewal replaces, by component: those that the
+/// stack's own CA signed.
+pub fn renewals(spec: &Spec, state: &State, output: &Path) -> Vec<Volume> {
+    let authority = state.authority.as_ref();
+    let authority = authority.map_or("", |pair| pair.certificate.as_str());
+    let of = |component: &ComponentSpec| {
+        let asked = component.certificate.as_ref();
+        let asked = asked.filter(|asked| asked.given.is_none())?;
+        let leaf = state.leaves.get(&component.name)?;
+        let access = |mode| Access {
+            uid: component.uid,
+            gid: component.gid,
+            mode,
         };
-        add("tls/tls.crt", pair.certificate.as_bytes().to_vec());
-        add("tls/tls.key", pair.key.as_bytes().to_vec());
-        if sds {
-            for (name, content) in sds_files(pair, self.authority) {
-                add(name, content);
-            }
+        let mut volume = Volume {
+            path: output.join(&component.name),
+            access: access(component.folder_mode()),
+            files: BTreeMap::new(),
+            keeps_others: true,
+            last: component.last,
+        };
+        let secret = access(component.secret_mode());
+        add_certificate(&mut volume, &leaf.pair, authority, asked.sds, secret);
+        Some(volume)
+    };
+    let mut volumes: Vec<_> = spec.components.iter().filter_map(of).collect();
+    volumes.sort_by_key(|volume| volume.last);
+    volumes
+}
+
+fn add_certificate(volume: &mut Volume, pair: &Pair, authority: &str, sds: bool, access: Access) {
+    let mut add = |name: &str, content: Vec<u8>| {
+        volume
+            .files
+            .insert(name.to_owned(), OutFile { content, access });
+    };
+    add("tls/tls.crt", pair.certificate.as_bytes().to_vec());
+    add("tls/tls.key", pair.key.as_bytes().to_vec());
+    if sds {
+        for (name, content) in sds_files(pair, authority) {
+            add(name, content);
         }
     }
 }
@@ -224,5 +257,6 @@ fn binary_volume(output: &Path) -> Result<Volume, BootstrapError> {
         access,
         files,
         keeps_others: false,
+        last: false,
     })
 }

@@ -4,13 +4,16 @@
 //! and writes to each component's volume what that component may know. Killed
 //! at any moment and run again it converges: the state is one file, replaced
 //! whole, and all else follows from it.
-//! Next: `spec.rs` (what is asked), `run.rs` (what is done), `state.rs` (what is kept).
+//! Next: `spec.rs` (what is asked), `run.rs` (what is done), `state.rs` (what is
+//! kept), `renew.rs` (certificates of a stack that nobody touches).
 
 mod authority;
 mod check;
 mod contents;
 mod error;
+mod given;
 mod placeholders;
+mod renew;
 mod run;
 mod scram;
 mod spec;
@@ -21,6 +24,8 @@ mod volume;
 use std::fmt::Write as _;
 
 pub use error::BootstrapError;
+pub use given::certificate_problem;
+pub use renew::renew;
 pub use run::{BootstrapArgs, Report, run};
 pub use stay::{StayError, stay};
 

@@ -31,9 +31,15 @@ pub struct BootstrapArgs {
     /// Where the CA and all secrets are kept
     #[arg(long, default_value = "/state")]
     pub state: PathBuf,
-    /// Stay, and do it again every so many seconds: renews certificates in time
+    /// Only renew certificates, those that the last whole run was asked for
+    #[arg(long)]
+    pub renew: bool,
+    /// Stay, and do it again every so many seconds
     #[arg(long, value_parser = crate::probe::seconds)]
     pub every: Option<Duration>,
+    /// How long a new certificate lives, in seconds
+    #[arg(long, default_value = "31536000", value_parser = crate::probe::seconds)]
+    pub certificate_life: Duration,
 }
 
 /// What a run did.
@@ -51,17 +57,31 @@ pub fn run(args: &BootstrapArgs, now: OffsetDateTime) -> Result<Report, Bootstra
     let mut state = folder.load()?;
     let secrets_made = state.make_secrets(&spec.secrets)?;
     state.take_given(&spec.given)?;
-    let certificates_made = make_certificates(&mut state, &spec, now)?;
-    let volumes = volumes(&spec, &state, args)?;
+    let certificates_made = make_certificates(&mut state, &spec, now, args.life())?;
+    let (last, first): (Vec<_>, Vec<_>) = volumes(&spec, &state, args)?
+        .into_iter()
+        .partition(|volume| volume.last);
     folder.save(&state)?;
+    folder.keep_spec(&args.spec)?;
+    let mut files = write_all(&first)?;
+    files.add(write_all(&last)?);
     Ok(Report {
         secrets_made,
         certificates_made,
-        files: write_all(&volumes)?,
+        files,
     })
 }
 
-fn read_spec(path: &Path) -> Result<Spec, BootstrapError> {
+impl BootstrapArgs {
+    pub fn life(&self) -> time::Duration {
+        // What is too long for a date is as good as the default.
+        self.certificate_life
+            .try_into()
+            .unwrap_or(Authority::LEAF_LIFE)
+    }
+}
+
+pub fn read_spec(path: &Path) -> Result<Spec, BootstrapError> {
     let text = std::fs::read(path).map_err(BootstrapError::read(path))?;
     let spec = serde_json::from_slice(&text).map_err(|source| BootstrapError::Syntax {
         path: path.to_owned(),
@@ -79,10 +99,11 @@ fn read_spec(path: &Path) -> Result<Spec, BootstrapError> {
 }
 
 /// Makes the CA and each certificate that is missing or no longer does.
-fn make_certificates(
+pub fn make_certificates(
     state: &mut State,
     spec: &Spec,
     now: OffsetDateTime,
+    life: time::Duration,
 ) -> Result<usize, BootstrapError> {
     let fault = |owner: &str| {
         let owner = owner.to_owned();
@@ -108,7 +129,7 @@ fn make_certificates(
             .is_none_or(|leaf| !authority.is_good(leaf, &request, now))
         {
             let leaf = authority
-                .sign(&request, now)
+                .sign(&request, now, life)
                 .map_err(fault(&component.name))?;
             state.leaves.insert(component.name.clone(), leaf);
             made += 1;
@@ -135,10 +156,7 @@ fn write_all(volumes: &[Volume]) -> Result<Counts, BootstrapError> {
         let died = |_| {
             BootstrapError::write(&volume.path)(std::io::Error::other("its writer ended early"))
         };
-        let counts = result.map_err(died)??;
-        sum.written += counts.written;
-        sum.unchanged += counts.unchanged;
-        sum.removed += counts.removed;
+        sum.add(result.map_err(died)??);
     }
     Ok(sum)
 }

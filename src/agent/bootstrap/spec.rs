@@ -63,6 +63,9 @@ pub struct ComponentSpec {
     /// certificate of its own and verifies others.
     #[serde(default)]
     pub ca: bool,
+    /// Its volume is written after all others: what it is told is true of them.
+    #[serde(default)]
+    pub last: bool,
     /// The certificate is shown to browsers: a server's only.
     #[serde(default)]
     pub edge: bool,

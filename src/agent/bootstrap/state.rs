@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::authority::{Leaf, Pair};
 use super::error::BootstrapError;
 use super::placeholders::Values;
+use super::run::read_spec;
 use super::scram;
-use super::spec::{GivenSpec, SecretSpec};
+use super::spec::{GivenSpec, SecretSpec, Spec};
 use crate::files::{self, Access, UNFINISHED};
 
 const FORMAT: u32 = 1;
@@ -107,6 +108,23 @@ impl StateFolder {
         })?;
         files::put(&path, &text, Access::private()).map_err(BootstrapError::write(&path))?;
         Ok(())
+    }
+
+    /// Keeps what the stack was asked to be, for renewals. It holds no secret.
+    pub fn keep_spec(&self, spec: &Path) -> Result<(), BootstrapError> {
+        let text = std::fs::read(spec).map_err(BootstrapError::read(spec))?;
+        let path = self.spec_file();
+        files::put(&path, &text, Access::private()).map_err(BootstrapError::write(&path))?;
+        Ok(())
+    }
+
+    /// The spec of the last whole run.
+    pub fn spec(&self) -> Result<Spec, BootstrapError> {
+        read_spec(&self.spec_file())
+    }
+
+    fn spec_file(&self) -> PathBuf {
+        self.path.join("spec.json")
     }
 
     fn file(&self) -> PathBuf {

@@ -1,9 +1,6 @@
 //! `bootstrap --every`: the same work again and again, for renewals.
 //!
-//! For stacks that nobody touches for a year. It runs as its own container,
-//! with the one-shot's rights and without a network, so that the CA key is in no
-//! process that anybody can reach. Ended at any moment it has done no harm, for
-//! a run may be killed anywhere.
+//! Ended at any moment it has done no harm, for a run may be killed anywhere.
 
 use std::io;
 use std::time::Duration;

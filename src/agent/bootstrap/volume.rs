@@ -13,6 +13,8 @@ pub struct Volume {
     pub files: BTreeMap<String, OutFile>,
     /// Files that belong to a component once they are there.
     pub keeps_others: bool,
+    /// It is written after the others.
+    pub last: bool,
 }
 
 pub struct OutFile {
@@ -27,7 +29,24 @@ pub struct Counts {
     pub removed: usize,
 }
 
+impl Counts {
+    pub fn add(&mut self, more: Self) {
+        self.written += more.written;
+        self.unchanged += more.unchanged;
+        self.removed += more.removed;
+    }
+}
+
 impl Volume {
+    /// Writes those of its files that differ and leaves all others alone.
+    pub fn refresh(&self) -> Result<Counts, BootstrapError> {
+        let mut counts = Counts::default();
+        for (name, file) in &self.files {
+            self.put(name, file, &mut counts)?;
+        }
+        Ok(counts)
+    }
+
     /// Writes what differs, removes what does not belong.
     pub fn write(&self) -> Result<Counts, BootstrapError> {
         let mut counts = Counts::default();
@@ -39,15 +58,19 @@ impl Volume {
                 counts.unchanged += 1;
                 continue;
             }
-            self.put_folders_of(name)?;
-            match files::put(&path, &file.content, file.access)
-                .map_err(BootstrapError::write(&path))?
-            {
-                Change::Written => counts.written += 1,
-                Change::Unchanged => counts.unchanged += 1,
-            }
+            self.put(name, file, &mut counts)?;
         }
         Ok(counts)
+    }
+
+    fn put(&self, name: &str, file: &OutFile, counts: &mut Counts) -> Result<(), BootstrapError> {
+        let path = self.path.join(name);
+        self.put_folders_of(name)?;
+        match files::put(&path, &file.content, file.access).map_err(BootstrapError::write(&path))? {
+            Change::Written => counts.written += 1,
+            Change::Unchanged => counts.unchanged += 1,
+        }
+        Ok(())
     }
 
     fn put_folders_of(&self, name: &str) -> Result<(), BootstrapError> {

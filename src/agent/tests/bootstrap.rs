@@ -133,6 +133,7 @@ fn only_the_certificate_whose_names_changed_is_made_again() {
         [
             "out/db-1/tls/tls.crt",
             "out/db-1/tls/tls.key",
+            "state/spec.json",
             "state/state.json"
         ]
     );

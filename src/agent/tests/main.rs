@@ -14,4 +14,5 @@ mod edge;
 mod fakes;
 mod launch;
 mod probe;
+mod renewal;
 mod stack;

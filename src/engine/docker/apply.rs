@@ -139,7 +139,7 @@ impl DockerEngine {
     }
 
     async fn upload(&self, container: &str, files: &[InjectedFile]) -> Result<(), EngineError> {
-        let archive = files::archive(files, |name| std::env::var(name).ok())?;
+        let archive = files::archive(files, &self.values)?;
         let options = UploadToContainerOptionsBuilder::new().path("/").build();
         let body = bollard::body_full(archive.into());
         let ended = self

@@ -18,6 +18,7 @@ use crate::DockerEngine;
 use crate::context::Settings;
 use crate::errors::{Effect, Fault};
 use crate::events::Events;
+use crate::given;
 use crate::transport::{Body, Wire};
 
 /// Docker 20.10, the oldest that is tested.
@@ -71,6 +72,7 @@ impl DockerEngine {
             named: Mutex::default(),
             folder: settings.folder.clone(),
             progress: None,
+            values: given::from_env(),
         })
     }
 }

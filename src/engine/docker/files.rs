@@ -17,7 +17,7 @@ const SECRET: u32 = 0o400;
 /// The archive of `files`; `variable` looks a variable of the environment up.
 pub(crate) fn archive(
     files: &[InjectedFile],
-    variable: impl Fn(&str) -> Option<String>,
+    variable: impl Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<Vec<u8>, EngineError> {
     let mut archive = tar::Builder::new(Vec::new());
     let now = SystemTime::now()
@@ -25,7 +25,7 @@ pub(crate) fn archive(
         .map_or(0, |since| since.as_secs());
     for file in files {
         let (content, mode) = match &file.content {
-            FileContent::Text(text) => (text.clone(), PLAIN),
+            FileContent::Text(text) => (text.clone().into_bytes(), PLAIN),
             FileContent::Environment(name) => (
                 variable(name).ok_or_else(|| EngineError::SecretMissing { name: name.clone() })?,
                 SECRET,
@@ -37,7 +37,7 @@ pub(crate) fn archive(
         header.set_mtime(now);
         let path = file.path.trim_start_matches('/');
         archive
-            .append_data(&mut header, path, content.as_bytes())
+            .append_data(&mut header, path, content.as_slice())
             .map_err(|error| refused(&file.path, &error))?;
     }
     archive
@@ -76,7 +76,7 @@ mod tests {
             file("/in/key", FileContent::Environment("KEY".to_owned())),
             file(&long, FileContent::Text(String::new())),
         ];
-        let bytes = archive(&files, |name| (name == "KEY").then(|| "hush".to_owned())).unwrap();
+        let bytes = archive(&files, |name| (name == "KEY").then(|| b"hush".to_vec())).unwrap();
 
         let mut found = Vec::new();
         for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {

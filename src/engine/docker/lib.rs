@@ -16,6 +16,7 @@ mod events;
 mod exec;
 mod facts;
 mod files;
+mod given;
 mod image_build;
 mod image_engine;
 mod images;
@@ -48,6 +49,7 @@ pub use changes::Change;
 pub use context::Settings;
 pub use exec::Collected;
 pub use facts::{ContainerUse, DiskUse, EngineReport};
+pub use given::Values;
 pub use image_build::{BuildProgress, BuildRequest};
 pub use images::{ImageConfig, ImageEntry};
 pub use lock::{LockError, LockGuard, lock_name};
@@ -85,6 +87,8 @@ pub struct DockerEngine {
     /// The docker command's folder: who one is to registries.
     folder: Option<std::path::PathBuf>,
     progress: Option<OnProgress>,
+    /// What the caller gives for a variable.
+    values: Values,
 }
 
 impl DockerEngine {

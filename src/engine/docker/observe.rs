@@ -14,7 +14,7 @@ use futures_util::future::try_join_all;
 use scalectl_engine::{EngineError, Scope};
 use scalectl_plan::{
     EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume,
-    Ownership,
+    Ownership, read_values,
 };
 
 use crate::errors::Fault;
@@ -65,7 +65,11 @@ impl DockerEngine {
             .iter()
             .filter(|reference| !witnessed.contains_key(*reference));
         let images = try_join_all(unknown.map(|reference| self.image(reference)));
-        let (images, ()) = tokio::try_join!(images, self.add_starts(&mut containers))
+        let looks = async {
+            self.add_starts(&mut containers).await?;
+            self.add_outdated(&scope.given, &mut containers).await
+        };
+        let (images, ()) = tokio::try_join!(images, looks)
             .map_err(|fault| self.reading("tell what is there", fault))?;
         Ok(Observed {
             engine: EngineFacts { api: self.api },
@@ -264,6 +268,8 @@ fn container(project: &str, summary: ContainerSummary) -> Option<(String, Observ
         published: ports
             .filter_map(|port| Some((port.ip.unwrap_or_default(), port.public_port?)))
             .collect(),
+        values: read_values(&label(LABELS.values)),
+        outdated: BTreeSet::new(),
     };
     Some((name, observed))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scalectl_engine::Scope;
 use scalectl_plan::{
     EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume,
-    Ownership,
+    Ownership, read_values,
 };
 
 use crate::world::{Container, World};
@@ -17,7 +17,7 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
     let containers: BTreeMap<_, _> = world
         .containers
         .iter()
-        .map(|(name, it)| (name.clone(), container(world, project, it)))
+        .map(|(name, it)| (name.clone(), container(world, scope, it)))
         .collect();
     let networks = world.networks.iter().map(|(name, it)| {
         let ownership = ownership(project, &it.labels);
@@ -63,8 +63,8 @@ pub(crate) fn ownership(project: &str, labels: &Labels) -> Ownership {
     Ownership::Foreign { owner }
 }
 
-fn container(world: &World, project: &str, it: &Container) -> ObservedContainer {
-    let ownership = ownership(project, &it.labels);
+fn container(world: &World, scope: &Scope, it: &Container) -> ObservedContainer {
+    let ownership = ownership(&scope.project, &it.labels);
     let is_ours = ownership == Ownership::Ours;
     let label = |name: &str| {
         let found = it.labels.get(name).filter(|_| is_ours);
@@ -76,6 +76,11 @@ fn container(world: &World, project: &str, it: &Container) -> ObservedContainer 
     let mut others = world.containers.values();
     let is_joined = others.any(|other| other.joins.as_ref() == Some(&it.id));
     let places = it.networks.iter();
+    let given = scope.given.iter();
+    let outdated = given
+        .filter(|file| is_ours && file.service == label(LABELS.service))
+        .filter(|file| it.files.get(&file.path) != world.variables.get(&file.variable))
+        .map(|file| file.config.clone());
     ObservedContainer {
         id: it.id.clone(),
         ownership,
@@ -98,5 +103,7 @@ fn container(world: &World, project: &str, it: &Container) -> ObservedContainer 
         volumes: it.spec.volume_names.iter().cloned().collect(),
         writes: it.writes().cloned().collect(),
         published: it.published(),
+        values: read_values(&label(LABELS.values)),
+        outdated: outdated.collect(),
     }
 }

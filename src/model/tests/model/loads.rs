@@ -42,6 +42,7 @@ cache:
   policy: volatile-ttl
 monitoring:
   grafana: true
+  grafana_port: 3001
   port: 9091
   retention: 2w
 images:
@@ -97,6 +98,7 @@ fn a_small_file_gets_every_default() {
       },
       "monitoring": {
         "grafana": false,
+        "grafana_port": 3000,
         "port": 9090,
         "retention": "7d"
       },
@@ -192,6 +194,7 @@ fn every_key_of_a_full_file_arrives() {
       },
       "monitoring": {
         "grafana": true,
+        "grafana_port": 3001,
         "port": 9091,
         "retention": "14d"
       },

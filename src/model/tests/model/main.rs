@@ -26,9 +26,13 @@ fn facts() -> ListedFacts {
             "api/Dockerfile.prod",
             "./smtp-password",
             "shop.pem",
+            "old.pem",
+            "empty-secret",
             "shop.key",
         ]),
         env: set(&["STRIPE_KEY"]),
+        empty_files: set(&["empty-secret"]),
+        bad_certificates: [("old.pem".to_owned(), "it ended on 2020-01-01".to_owned())].into(),
         phases: vec![1, 2],
         database_versions: vec!["17".to_owned()],
     }

@@ -23,3 +23,4 @@ mod saved;
 mod scene;
 mod stack;
 mod up;
+mod values;

@@ -74,7 +74,7 @@ fn a_one_shot_that_failed_runs_again_with_its_files_as_they_are_now() {
 }
 
 #[test]
-fn a_stopped_service_is_started_with_its_files_as_they_are_now() {
+fn a_stopped_service_whose_value_is_another_now_is_made_anew_with_it() {
     let text = "name: shop\nservices: {a: {image: app, restart: always, configs: [{source: c, target: /c}]}}\nconfigs: {c: {environment: TOKEN}}\n";
     let scene = Scene::new();
     scene
@@ -88,9 +88,16 @@ fn a_stopped_service_is_started_with_its_files_as_they_are_now() {
         .variables
         .insert("TOKEN".to_owned(), "two".to_owned());
     let plan = scene.plan(text);
-    assert_eq!((steps(&plan).len(), files(&plan)), (2, 1), "{plan}");
+    assert_eq!((steps(&plan).len(), files(&plan)), (4, 1), "{plan}");
     scene.run(&plan);
     assert_eq!(scene.world().containers["shop-a-1"].files["/c"], "two");
+    scene.world().kill("shop-a-1", 1);
+    let plan = scene.plan(text);
+    assert_eq!(
+        (steps(&plan).len(), files(&plan)),
+        (2, 1),
+        "with the same value it is only started: {plan}"
+    );
 }
 
 #[test]

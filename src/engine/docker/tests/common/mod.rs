@@ -69,8 +69,8 @@ impl Project {
 
     pub fn scope(&self) -> Scope {
         Scope {
-            project: self.name.clone(),
             images: vec![IMAGE.to_owned()],
+            ..Scope::project(&self.name)
         }
     }
 }

@@ -488,3 +488,23 @@ fn a_value_that_no_process_can_be_handed_is_refused() {
       help: Linux takes at most 128 KiB in one variable or argument: put it into a file
     ");
 }
+
+#[test]
+fn a_secret_in_an_empty_file_has_no_value() {
+    assert_snapshot!(mistakes_in_app("  secrets: {SMTP: {file: empty-secret}}"), @"
+    scalectl::model::mistakes
+
+      x scale.yaml has 1 mistake
+
+    Error: scalectl::model::secret_without_value
+
+      x secret `SMTP` has no value: the file `empty-secret` is empty
+       ,-[scale.yaml:4:26]
+     3 |   build: .
+     4 |   secrets: {SMTP: {file: empty-secret}}
+       :                          ^^^^^^|^^^^^
+       :                                `-- an empty file
+       `----
+      help: write the value into that file; paths are relative to the folder of scale.yaml
+    ");
+}

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::mistakes_after_start;
+use crate::{app, mistakes_after_start};
 
 #[test]
 fn a_port_used_twice_shows_both_places_or_names_the_default() {
@@ -414,4 +414,54 @@ edge:
        `----
       help: paths are relative to the folder of scale.yaml
     ");
+}
+
+#[test]
+fn a_certificate_that_is_no_good_is_told_before_anything_is_done() {
+    assert_snapshot!(mistakes_after_start("edge: {certificate: {file: old.pem, key: shop.key}}"), @"
+    scalectl::model::mistakes
+
+      x scale.yaml has 1 mistake
+
+    Error: scalectl::model::bad_certificate
+
+      x the certificate in `old.pem` is no good: it ended on 2020-01-01
+       ,-[scale.yaml:3:8]
+     2 | app: {build: .}
+     3 | edge: {certificate: {file: old.pem, key: shop.key}}
+       :        ^^^^^|^^^^^
+       :             `-- this certificate and key
+       `----
+      help: `file` is a PEM chain, your certificate first; `key` is its unencrypted PEM key
+    ");
+}
+
+#[test]
+fn grafana_s_port_counts_only_where_grafana_runs() {
+    let text = "edge: {http: 3000}\nmonitoring: {grafana: true}\nimages: {grafana: g:1}\n";
+    assert_snapshot!(mistakes_after_start(text), @"
+    scalectl::model::mistakes
+
+      x scale.yaml has 1 mistake
+
+    Error: scalectl::model::port_used_twice
+
+      x port 3000 is used twice: by `edge.http` and by `monitoring.grafana_port`
+       ,-[scale.yaml:3:14]
+     2 | app: {build: .}
+     3 | edge: {http: 3000}
+       :              ^^|^
+       :                `-- used twice
+     4 | monitoring: {grafana: true}
+       `----
+      help: 3000 is the default of `monitoring.grafana_port`: say another port for one of them
+    ");
+    let text = text.replace("grafana: true", "grafana: false");
+    assert_eq!(
+        app(&format!("name: shop\napp: {{image: shop:1}}\n{text}"), 1)
+            .edge
+            .http
+            .get(),
+        3000
+    );
 }

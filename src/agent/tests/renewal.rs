@@ -1,0 +1,71 @@
+//! `bootstrap --renew`: certificates of a stack that nobody touches.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::fakes::wait_until;
+use crate::stack::Stack;
+
+/// Seconds that a certificate of these tests lives: renewed with one left.
+const LIFE: [&str; 2] = ["--certificate-life", "3"];
+
+fn certificates(stack: &Stack) -> BTreeMap<String, String> {
+    let mut found = stack.sensitive();
+    found.retain(|path, _| path.ends_with("tls.crt"));
+    found
+}
+
+fn others(stack: &Stack) -> BTreeMap<String, String> {
+    let mut found = stack.sensitive();
+    found.retain(|path, _| !path.contains("/tls/") || path.ends_with("ca.crt"));
+    found
+}
+
+#[test]
+fn certificates_are_renewed_before_they_end_from_the_state_alone_and_nothing_else_changes() {
+    let stack = Stack::new();
+    assert!(stack.command().args(LIFE).status().unwrap().success());
+    let (before, others_before) = (certificates(&stack), others(&stack));
+    assert_eq!(before.len(), 3, "db-1, pooler and edge have one");
+    fs::remove_dir_all(stack.input("")).unwrap();
+
+    let mut command = stack.command();
+    let mut child = command
+        .args(LIFE)
+        .args(["--renew", "--every", "0.1"])
+        .spawn()
+        .unwrap();
+    wait_until("every certificate is another one", || {
+        let now = certificates(&stack);
+        now.len() == before.len() && now.iter().all(|(path, text)| before[path] != *text)
+    });
+    assert_eq!(others(&stack), others_before, "only certificates change");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_a_killed_renewal_did_not_write_the_next_one_does() {
+    let stack = Stack::new();
+    stack.bootstrap();
+    let whole = stack.everything();
+    fs::remove_file(stack.out("db-1/tls/tls.crt")).unwrap();
+    fs::write(stack.out("edge/tls/sds.yaml"), "half").unwrap();
+    assert!(stack.command().arg("--renew").status().unwrap().success());
+    assert_eq!(stack.everything(), whole, "no certificate was made anew");
+}
+
+#[test]
+fn a_renewal_before_the_first_whole_run_says_that_there_is_nothing_to_renew() {
+    let stack = Stack::new();
+    let output = stack
+        .command()
+        .arg("--renew")
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("spec.json"), "{told}");
+}
