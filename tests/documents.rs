@@ -4,18 +4,16 @@
 
 mod support;
 
-use std::process::Command;
-
+use serde_json::Value;
 use support::{Stack, run};
 
 #[test]
 fn docker_compose_reads_what_scalectl_renders_for_every_phase() {
-    let compose = std::env::var("COMPOSE").unwrap_or_else(|_| "docker-compose".to_owned());
     let stack = Stack::shop("doc", 21100);
     for phase in ["1", "2"] {
         stack.must(&["render", "--phase", phase, "-o", "out"]);
         let file = stack.folder.join("out/compose.yaml");
-        let ran = run(Command::new(&compose)
+        let ran = run(support::compose()
             .arg("-f")
             .arg(&file)
             .args(["config", "--quiet"]));
@@ -32,4 +30,128 @@ fn docker_compose_reads_what_scalectl_renders_for_every_phase() {
             "same input, same bytes"
         );
     }
+}
+
+/// Pieces that mean something to YAML, to Compose, to handlebars or to a shell.
+const PIECES: [&str; 50] = [
+    "$",
+    "$$",
+    "${HOME}",
+    "${",
+    "}",
+    "$HOME",
+    "\"",
+    "'",
+    "\\",
+    "\n",
+    "\r",
+    "\t",
+    "{{",
+    "}}",
+    "{{{x}}}",
+    "{{> app-common}}",
+    ": ",
+    ":",
+    "# ",
+    " #",
+    "- ",
+    "&a ",
+    "*a",
+    "!tag ",
+    "|",
+    ">",
+    "%",
+    "@",
+    "`",
+    "? ",
+    "é",
+    "日本",
+    "\u{2028}",
+    "\u{85}",
+    "\u{feff}",
+    "🦀",
+    " ",
+    "yes",
+    "null",
+    "~",
+    "0x1F",
+    "1e3",
+    "=",
+    ",",
+    "[",
+    "]",
+    "\u{1b}",
+    "\u{7f}",
+    "x",
+    "...\n---\n",
+];
+
+#[test]
+fn any_text_of_the_user_s_reaches_compose_as_it_was() {
+    let stack = Stack::shop("hostile", 21110);
+    let texts = hostile_texts(600);
+    let quoted: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
+    let (values, words) = quoted.split_at(400);
+    // In a value `${` is a reference of scale.yaml's own unless its `$` is doubled.
+    let values = values.iter().enumerate();
+    let env: String = values
+        .map(|(i, text)| format!("    V{i}: {}\n", text.replace("${", "$${")))
+        .collect();
+    let words = words.join(", ");
+    let text = format!(
+        "name: {}\napp:\n  image: shop:1\n  command: [run, {words}]\n  release: [once, {words}]\n  workers: {{w: {{command: [work, {words}]}}}}\n  env:\n{env}",
+        stack.name
+    );
+    stack.write(&text);
+    stack.must(&["render", "--phase", "2", "-o", "out"]);
+    let file = stack.folder.join("out/compose.yaml");
+    let read = run(support::compose()
+        .arg("-f")
+        .arg(&file)
+        .args(["config", "--format", "json"]));
+    assert_eq!(read.code, 0, "compose reads it: {}", read.err);
+    let read: Value = serde_json::from_str(&read.out).expect("it prints JSON");
+    for (service, first) in [("app", "run"), ("release", "once"), ("worker-w", "work")] {
+        let service = &read["services"][service];
+        for (i, text) in texts[..400].iter().enumerate() {
+            let found = &service["environment"][format!("V{i}")];
+            assert_eq!(unescaped(found), *text, "V{i}");
+        }
+        let command = service["command"].as_array().expect("a list of words");
+        let found: Vec<_> = command.iter().map(unescaped).collect();
+        assert_eq!(found[0], first);
+        assert_eq!(found[1..], texts[400..], "the words of a command");
+    }
+}
+
+/// What compose prints is a file for compose again: a `$` stands there as two.
+fn unescaped(text: &Value) -> String {
+    text.as_str().unwrap_or_default().replace("$$", "$")
+}
+
+/// The same texts at each run, from a generator of Knuth's (MMIX).
+fn hostile_texts(count: usize) -> Vec<String> {
+    let mut state = 20_u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    let mut texts: Vec<_> = PIECES.iter().map(|piece| (*piece).to_owned()).collect();
+    while texts.len() < count {
+        let pieces = 1 + next(6);
+        texts.push((0..pieces).map(|_| PIECES[next(PIECES.len())]).collect());
+    }
+    texts
+}
+
+/// As a YAML text in double quotes, all but plain ASCII escaped.
+fn quoted(text: &str) -> String {
+    let letters = text.chars().map(|letter| match letter {
+        '"' | '\\' => format!("\\{letter}"),
+        ' '..='~' => letter.to_string(),
+        _ => format!("\\U{:08X}", u32::from(letter)),
+    });
+    format!("\"{}\"", letters.collect::<String>())
 }
