@@ -62,7 +62,14 @@ fn a_rendered_folder_of_phase_1_comes_up_and_goes_with_plain_compose() {
 #[test]
 fn a_rendered_folder_of_phase_2_comes_up_with_plain_compose_and_all_metrics_exist() {
     let stack = Stack::shop("plain-two", 24140);
+    let image = grafana_stand_in(&stack);
+    let text = stack.text().replace(
+        "monitoring: {",
+        "monitoring: {grafana: true, grafana_port: 24143, ",
+    );
+    stack.write(&format!("{text}images: {{grafana: '{image}'}}\n"));
     comes_up_and_goes(&stack, "2", every_metric_exists);
+    listed(&["image", "rm", "--force", &image]);
 }
 
 fn comes_up_and_goes(stack: &Stack, phase: &str, check: impl Fn(&Stack)) {
@@ -70,7 +77,7 @@ fn comes_up_and_goes(stack: &Stack, phase: &str, check: impl Fn(&Stack)) {
     stack.must(&["render", "--phase", phase, "-o", "out"]);
     let file = ["-f", "out/compose.yaml"];
     let up = [&file[..], &["up", "--detach", "--wait"]].concat();
-    let down = [&file[..], &["down", "--volumes", "--timeout", "5"]].concat();
+    let taken_away = TakenAway(stack);
     let ran = run(support::compose().args(&up).current_dir(&stack.folder));
     let answered = (ran.code == 0).then(|| {
         // Compose does not wait, as `up` does, until the edge knows the app.
@@ -81,7 +88,7 @@ fn comes_up_and_goes(stack: &Stack, phase: &str, check: impl Fn(&Stack)) {
         place_an_order(stack);
         check(stack);
     });
-    compose(stack, &down);
+    drop(taken_away);
     assert!(
         answered.is_some(),
         "compose brings it up:\n{}{}",
@@ -93,6 +100,43 @@ fn comes_up_and_goes(stack: &Stack, phase: &str, check: impl Fn(&Stack)) {
         let left = listed(&[what, "ls", "-q", "--filter", &label]);
         assert_eq!(left, Vec::<String>::new(), "no {what} stays");
     }
+}
+
+/// Ends what compose brought up, also when the test fails in between.
+struct TakenAway<'a>(&'a Stack);
+
+impl Drop for TakenAway<'_> {
+    fn drop(&mut self) {
+        let down = [
+            "-f",
+            "out/compose.yaml",
+            "down",
+            "--volumes",
+            "--timeout",
+            "5",
+        ];
+        let _ = run(support::compose().args(down).current_dir(&self.0.folder));
+    }
+}
+
+/// An image that does what is needed of Grafana to see that it finds its settings,
+/// from the shop's, which has Python. Healthy only if all is where it looks.
+fn grafana_stand_in(stack: &Stack) -> String {
+    stack.build_app();
+    let image = format!("{}-grafana:latest", stack.name);
+    let folder = stack.folder.join("grafana");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grafana_stand_in.py");
+    std::fs::copy(program, folder.join("stand_in.py")).expect("it can be copied");
+    let recipe = format!(
+        "FROM {}-app:latest\nCOPY stand_in.py /\nENTRYPOINT [\"python3\", \"/stand_in.py\"]\n",
+        stack.name
+    );
+    std::fs::write(folder.join("Dockerfile"), recipe).expect("it can be written");
+    let build = ["build", "--quiet", "--tag", &image];
+    let built = run(Command::new("docker").args(build).arg(folder));
+    assert_eq!(built.code, 0, "{}", built.err);
+    image
 }
 
 /// What alert rules and the dashboard name is there once all was scraped twice.
