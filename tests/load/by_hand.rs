@@ -3,6 +3,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
+    clippy::panic,
     reason = "a tool of the tests"
 )]
 
