@@ -206,8 +206,8 @@ pub struct Extension {
     /// caller's they are replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub takes: Vec<String>,
-    /// Services with the same word here are members of one cluster: of them only
-    /// one at a time is stopped for its successor, when all others are well.
+    /// Services with the same word here take turns: of them only one at a time
+    /// gives way to its successor, when all others are well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<String>,
 }
@@ -233,7 +233,8 @@ pub struct Drain {
     /// The service whose container runs the command.
     pub service: String,
     /// `{address}` stands for the container's address in its first network,
-    /// `{name}` for its name; a container that is only being made has no address.
+    /// `{name}` for its name; a container that is only being made, or that lives
+    /// in another's network, has no address.
     pub command: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use scalectl_documents::Update;
 
 use crate::fleet::Seen;
 use crate::instance::Verdict;
-use crate::operation::{Cause, OpId};
+use crate::operation::Cause;
 use crate::services::{Change, Planner, Sorted};
 use crate::spec::instance_name;
 
@@ -96,7 +96,11 @@ impl<'a> Planner<'a, '_> {
             self.make(change, lowest_free(&mut taken), &Cause::Missing, &[], &[]);
         }
         let mut heirs = missing.min(serving.len());
-        let mut turn = change.ready.well.clone();
+        let cluster = change.service.extension.turn.as_deref();
+        let others = cluster.and_then(|it| self.turns.get(it)).cloned();
+        let others = others.unwrap_or_default();
+        let mut turn = [change.ready.well.clone(), others.clone()].concat();
+        let mut ended = Vec::new();
         for (old, mut cause) in serving {
             if heirs > 0 {
                 heirs -= 1;
@@ -106,13 +110,17 @@ impl<'a> Planner<'a, '_> {
                 let successor = instance_name(project, change.name, number);
                 cause = Cause::Superseded { successor };
                 turn = self.retire(change, old, &cause, &turn).ended;
+                ended.extend(&turn);
             } else {
-                self.retire(change, old, &cause, &turn);
+                ended.extend(self.retire(change, old, &cause, &turn).ended);
             }
         }
-        let well: Vec<OpId> = change.ready.well.clone();
+        let well = [change.ready.well.clone(), others].concat();
         for seen in sorted.surplus {
-            self.retire(change, seen, &Cause::TooMany, &well);
+            ended.extend(self.retire(change, seen, &Cause::TooMany, &well).ended);
+        }
+        if let Some(cluster) = cluster {
+            self.turns.entry(cluster).or_default().extend(ended);
         }
     }
 

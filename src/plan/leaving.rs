@@ -66,8 +66,13 @@ impl<'a> Planner<'a, '_> {
         if !seen.is_running() || self.removed.contains_key(name) {
             return None;
         }
+        let needs_address = drain.command.iter().any(|word| word.contains("{address}"));
         let mut addresses = seen.addresses.values();
-        let address = addresses.find(|address| !address.is_empty())?;
+        let address = match addresses.find(|address| !address.is_empty()) {
+            Some(address) => address.as_str(),
+            None if needs_address => return None,
+            None => "",
+        };
         let (by, well) = match drain.service == service {
             true => (name.clone(), Vec::new()),
             false => self.drainer(&drain.service)?,
@@ -76,7 +81,7 @@ impl<'a> Planner<'a, '_> {
         let call = Call::Exec {
             container: by.clone(),
             command: words
-                .map(|word| word.replace("{address}", address))
+                .map(|word| word.replace("{address}", address).replace("{name}", name))
                 .collect(),
             deadline: self.goal.wait_timeout,
         };

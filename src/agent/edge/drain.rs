@@ -2,7 +2,9 @@
 //!
 //! SIGTERM alone resets what is in flight. Measured order: fail the health
 //! check, drain the listeners, wait longer than the drain time and until nothing
-//! is connected (with a cap), then SIGTERM.
+//! is connected, then SIGTERM. A connection that is merely kept open is waited
+//! for a short while, a request in flight much longer: to end it is a failure
+//! that a user sees, to end an idle connection is not.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -20,8 +22,17 @@ pub struct Drain {
     pub admin: Address,
     /// Envoy's `--drain-time-s`.
     pub drain_time: Duration,
-    /// Beyond the drain time.
-    pub cap: Duration,
+    /// How long idle connections may stay, beyond the drain time.
+    pub idle_cap: Duration,
+    /// How long requests in flight may take, beyond the drain time.
+    pub request_cap: Duration,
+}
+
+/// What is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub connections: u64,
+    pub requests: u64,
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -35,21 +46,19 @@ pub enum DrainError {
 }
 
 impl Drain {
-    /// Drains to the end; how many connections are left at the cap.
-    pub fn run(&self) -> Result<u64, DrainError> {
+    /// Drains to the end; what is left at the caps.
+    pub fn run(&self) -> Result<Left, DrainError> {
         let started = Instant::now();
         self.call("POST", "/healthcheck/fail")?;
         self.call("POST", "/drain_listeners?graceful")?;
         let earliest = started + self.drain_time + MARGIN;
-        let latest = earliest + self.cap;
         sleep(earliest.saturating_duration_since(Instant::now()));
         loop {
-            let left = self.connections();
+            let left = self.left();
             match left {
-                Ok(0) => return Ok(0),
-                Ok(_) if Instant::now() < latest => {}
-                Ok(left) => return Ok(left),
-                Err(error) if Instant::now() < latest => {
+                Ok(left) if self.is_over(left, earliest.elapsed()) => return Ok(left),
+                Ok(_) => {}
+                Err(error) if earliest.elapsed() < self.idle_cap => {
                     Log::new("edge").warn(format_args!("{}", chain(&error)));
                 }
                 Err(error) => return Err(error),
@@ -58,11 +67,21 @@ impl Drain {
         }
     }
 
-    /// Open connections of all listeners but the admin's own.
-    fn connections(&self) -> Result<u64, DrainError> {
-        const PATH: &str = "/stats?filter=downstream_cx_active";
+    fn is_over(&self, left: Left, waited: Duration) -> bool {
+        match left {
+            Left { connections: 0, .. } => true,
+            Left { requests: 0, .. } => waited >= self.idle_cap,
+            _ => waited >= self.request_cap,
+        }
+    }
+
+    /// Open connections of all listeners but the admin's own, and the requests
+    /// that are under way.
+    fn left(&self) -> Result<Left, DrainError> {
+        // Its filter is a regular expression: `cx` and `rq`.
+        const PATH: &str = "/stats?filter=downstream_.._active";
         let body = self.call("GET", PATH)?;
-        count_connections(&String::from_utf8_lossy(&body)).ok_or(DrainError::NoCount { path: PATH })
+        count(&String::from_utf8_lossy(&body)).ok_or(DrainError::NoCount { path: PATH })
     }
 
     fn call(&self, method: &str, path: &'static str) -> Result<Vec<u8>, DrainError> {
@@ -80,24 +99,35 @@ impl Drain {
     }
 }
 
-/// From lines like `listener.0.0.0.0_8443.downstream_cx_active: 3`; nothing if
-/// there is no such line (then the settings leave these figures out).
-fn count_connections(stats: &str) -> Option<u64> {
-    let mut sum = None;
+/// From lines like `listener.0.0.0.0_8443.downstream_cx_active: 3` and
+/// `http.edge.downstream_rq_active: 1`; nothing if no listener is there (then the
+/// settings leave these figures out).
+fn count(stats: &str) -> Option<Left> {
+    let (mut connections, mut requests) = (None, 0);
     for line in stats.lines() {
         let Some((name, value)) = line.split_once(": ") else {
             continue;
         };
+        let Ok(value) = value.trim().parse::<u64>() else {
+            continue;
+        };
         // A worker's own figure is part of its listener's.
-        let counts = name.starts_with("listener.")
-            && name.ends_with(".downstream_cx_active")
+        let is_listener = name.starts_with("listener.")
             && !name.starts_with("listener.admin.")
             && !name.contains(".worker_");
-        if let Some(value) = value.trim().parse::<u64>().ok().filter(|_| counts) {
-            sum = Some(sum.unwrap_or(0) + value);
+        if is_listener && name.ends_with(".downstream_cx_active") {
+            connections = Some(connections.unwrap_or(0) + value);
+        } else if name.starts_with("http.")
+            && !name.starts_with("http.admin.")
+            && name.ends_with(".downstream_rq_active")
+        {
+            requests += value;
         }
     }
-    sum
+    connections.map(|connections| Left {
+        connections,
+        requests,
+    })
 }
 
 #[cfg(test)]
@@ -105,14 +135,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_connections_of_all_listeners_but_the_admin_s_are_counted_once() {
-        let stats = "http.edge.downstream_cx_active: 9\nlistener.0.0.0.0_8080.downstream_cx_active: 2\n\
+    fn connections_of_all_listeners_but_the_admin_s_and_requests_are_counted_once() {
+        let stats = "http.edge.downstream_cx_active: 9\nhttp.edge.downstream_rq_active: 4\n\
+                     http.admin.downstream_rq_active: 1\n\
+                     listener.0.0.0.0_8080.downstream_cx_active: 2\n\
                      listener.0.0.0.0_8080.worker_0.downstream_cx_active: 2\n\
                      listener.0.0.0.0_8443.downstream_cx_active: 1\nlistener.admin.downstream_cx_active: 1\n";
-        assert_eq!(count_connections(stats), Some(3));
-        assert_eq!(
-            count_connections("cluster.app.upstream_cx_active: 1\n"),
-            None
-        );
+        let left = Left {
+            connections: 3,
+            requests: 4,
+        };
+        assert_eq!(count(stats), Some(left));
+        assert_eq!(count("cluster.app.upstream_cx_active: 1\n"), None);
+    }
+
+    #[test]
+    fn a_request_in_flight_is_waited_for_longer_than_a_connection_that_is_idle() {
+        let drain = Drain {
+            admin: "unix:/x".parse().unwrap(),
+            drain_time: Duration::ZERO,
+            idle_cap: Duration::from_secs(10),
+            request_cap: Duration::from_secs(60),
+        };
+        let is_over = |connections, requests, seconds| {
+            let left = Left {
+                connections,
+                requests,
+            };
+            drain.is_over(left, Duration::from_secs(seconds))
+        };
+        assert!(is_over(0, 0, 0), "nobody is there");
+        assert!(!is_over(2, 0, 9), "idle for a while");
+        assert!(is_over(2, 0, 10), "idle for long");
+        assert!(!is_over(2, 1, 59), "one still works");
+        assert!(is_over(2, 1, 60), "one works for too long");
     }
 }

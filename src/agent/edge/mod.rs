@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::probe::seconds;
 use crate::wire::Address;
 
-use drain::Drain;
+use drain::{Drain, Left};
 
 const LOG: Log = Log::new("edge");
 
@@ -31,9 +31,12 @@ pub struct EdgeArgs {
     /// Envoy's admin address: unix:/path or host:port
     #[arg(long, default_value = "unix:/run/envoy/admin.sock")]
     admin: Address,
-    /// Seconds to wait, beyond Envoy's drain time, for the last connection
+    /// Seconds to wait, beyond Envoy's drain time, for connections without a request
     #[arg(long, default_value = "10", value_parser = seconds)]
     drain_cap: Duration,
+    /// Seconds to wait, beyond Envoy's drain time, for requests in flight
+    #[arg(long, default_value = "60", value_parser = seconds)]
+    request_cap: Duration,
     /// Envoy and its arguments
     #[arg(required = true, last = true)]
     command: Vec<OsString>,
@@ -139,18 +142,21 @@ fn start_drain(args: &EdgeArgs, envoy: Pid) {
     let drain = Drain {
         admin: args.admin.clone(),
         drain_time,
-        cap: args.drain_cap,
+        idle_cap: args.drain_cap,
+        request_cap: args.request_cap.max(args.drain_cap),
     };
     std::thread::spawn(move || {
         let started = Instant::now();
         match drain.run() {
-            Ok(0) => LOG.info(format_args!(
+            Ok(Left { connections: 0, .. }) => LOG.info(format_args!(
                 "drained in {:.1} s",
                 started.elapsed().as_secs_f64()
             )),
             Ok(left) => LOG.warn(format_args!(
-                "{left} connections are still open after {:.1} s: ending Envoy",
-                started.elapsed().as_secs_f64()
+                "{} connections are still open after {:.1} s, {} with a request: ending Envoy",
+                left.connections,
+                started.elapsed().as_secs_f64(),
+                left.requests
             )),
             Err(error) => LOG.error(&error),
         }

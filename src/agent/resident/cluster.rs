@@ -66,6 +66,9 @@ struct Tags {
 pub struct Own {
     role: String,
     state: String,
+    /// As PostgreSQL writes it, so that texts compare as times do.
+    #[serde(default)]
+    pub postmaster_start_time: Option<String>,
 }
 
 impl Own {
@@ -89,6 +92,20 @@ impl View {
             members,
             paused: cluster.pause,
         })
+    }
+
+    /// The standbys that could take over from the leader now.
+    pub fn candidates(&self, limit_bytes: u64) -> impl Iterator<Item = &str> {
+        let could = move |member: &&MemberView| {
+            !member.is_leader
+                && member.is_running
+                && !member.keeps_out
+                && member.lag_bytes.is_some_and(|lag| lag <= limit_bytes)
+        };
+        self.members
+            .iter()
+            .filter(could)
+            .map(|member| member.name.as_str())
     }
 
     /// The standbys that may answer reads: they follow closely.

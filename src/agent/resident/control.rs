@@ -19,7 +19,8 @@ use tokio::time::{sleep, timeout};
 use super::discovery::Services;
 use super::edges::healthy_at_all;
 use super::http::Client;
-use crate::log::Log;
+use super::vacate::Vacator;
+use crate::log::{Log, chain};
 use crate::wire::Address;
 
 const LOG: Log = Log::new("control");
@@ -45,6 +46,11 @@ pub enum Request {
         patience_ms: u64,
     },
     Endpoints,
+    /// Take everything off a database member that is about to be stopped.
+    Vacate {
+        member: String,
+        patience_ms: u64,
+    },
 }
 
 #[derive(Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -67,6 +73,7 @@ pub struct Control {
     pub services: Services,
     pub edges: Vec<Address>,
     pub client: Arc<Client>,
+    pub vacator: Option<Arc<Vacator>>,
 }
 
 /// Opens the socket; one that an earlier agent left is replaced.
@@ -146,6 +153,20 @@ impl Control {
                 }
             }
             Request::Endpoints => Reply::Endpoints(self.endpoints()),
+            Request::Vacate {
+                member,
+                patience_ms,
+            } => {
+                let patience = Duration::from_millis(patience_ms);
+                let Some(vacator) = &self.vacator else {
+                    return Reply::Refused("this stack has no database".to_owned());
+                };
+                let vacated = vacator.vacate(&member, patience).await;
+                vacated.map_or_else(
+                    |error| Reply::Refused(chain(&error).to_string()),
+                    Reply::Done,
+                )
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::certificates::not_after;
@@ -37,6 +37,8 @@ pub struct Follower {
     client: Arc<Client>,
     metrics: Arc<Metrics>,
     known: watch::Sender<Known>,
+    /// Somebody waits for a change: look now.
+    haste: Arc<Notify>,
     /// Asked first: the leader's answer is the freshest.
     first: usize,
     silent_since: Option<Instant>,
@@ -47,6 +49,7 @@ impl Follower {
         config: Arc<Database>,
         client: Arc<Client>,
         metrics: Arc<Metrics>,
+        haste: Arc<Notify>,
     ) -> (Self, watch::Receiver<Known>) {
         let (known, receiver) = watch::channel(Known::default());
         (
@@ -55,6 +58,7 @@ impl Follower {
                 client,
                 metrics,
                 known,
+                haste,
                 first: 0,
                 silent_since: None,
             },
@@ -67,7 +71,10 @@ impl Follower {
         let mut ticks = interval(self.config.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.haste.notified() => {}
+            }
             match self.ask_any().await {
                 Some(view) => self.take_in(view).await,
                 None => self.tell_silence(),

@@ -1,7 +1,7 @@
-//! Keeping clients unaware of a member's restart: aside, or held at the pooler.
+//! Keeping clients unaware of a member's absence: aside, or held at the pooler.
 //!
-//! A standby is taken out of the pooler's reads first. Before the leader's
-//! restart the pooler holds new transactions (PAUSE) and lets them go after it
+//! A standby is taken out of the pooler's reads first. Before the leader goes
+//! the pooler holds new transactions (PAUSE) and lets them go after it
 //! (RESUME), at the latest at a limit. A PAUSE outlives whoever sent it, waiting
 //! or complete: so each hold is given up when a long transaction keeps it
 //! waiting, and whatever an agent that died has left is released at the start.
@@ -11,9 +11,9 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
 use super::config::{Pooler, Route};
@@ -38,6 +38,8 @@ pub struct Traffic {
     /// Standbys that must get no reads although they are well.
     aside: watch::Sender<BTreeSet<String>>,
     holding: Arc<AtomicBool>,
+    /// One member at a time.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Lets go whatever is held when the agent is told to stop.
@@ -59,6 +61,25 @@ impl LastRelease {
     }
 }
 
+/// New transactions wait until this is released; whoever has it must do so.
+pub struct Held {
+    pooler: Arc<Pooler>,
+    databases: Vec<String>,
+    holding: Arc<AtomicBool>,
+    since: Instant,
+}
+
+impl Held {
+    pub async fn release(self) {
+        release(&self.pooler, &self.databases).await;
+        self.holding.store(false, Ordering::Relaxed);
+        LOG.info(format_args!(
+            "transactions waited {} ms",
+            self.since.elapsed().as_millis()
+        ));
+    }
+}
+
 impl Traffic {
     pub fn new(pooler: Option<Arc<Pooler>>) -> (Self, watch::Receiver<BTreeSet<String>>) {
         let (aside, receiver) = watch::channel(BTreeSet::new());
@@ -67,6 +88,7 @@ impl Traffic {
                 pooler,
                 aside,
                 holding: Arc::default(),
+                turn: Arc::default(),
             },
             receiver,
         )
@@ -79,18 +101,24 @@ impl Traffic {
         }
     }
 
+    /// Waits until nobody else does something to a member.
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
     /// Does that to a member while nobody depends on it.
     pub async fn without<T>(&self, member: &str, known: &Known, act: impl Future<Output = T>) -> T {
-        match &self.pooler {
-            None => act.await,
-            Some(pooler) if known.primary.as_deref() == Some(member) => {
-                self.holding.store(true, Ordering::Relaxed);
-                let done = held(pooler, known, act).await;
-                self.holding.store(false, Ordering::Relaxed);
-                done
-            }
-            Some(_) => self.aside(member, act).await,
+        let _turn = self.turn().await;
+        if self.pooler.is_none() {
+            return act.await;
         }
+        if known.primary.as_deref() == Some(member) {
+            return self.held(known, act).await;
+        }
+        self.put_aside(member).await;
+        let done = act.await;
+        self.bring_back(member);
+        done
     }
 
     pub fn last_release(&self) -> LastRelease {
@@ -100,37 +128,57 @@ impl Traffic {
         }
     }
 
-    async fn aside<T>(&self, member: &str, act: impl Future<Output = T>) -> T {
+    /// Takes a standby out of the reads, and lets it answer what it has begun.
+    pub async fn put_aside(&self, member: &str) {
         self.aside.send_modify(|aside| {
             aside.insert(member.to_owned());
         });
         sleep(READS_TAKE).await;
-        let done = act.await;
+    }
+
+    /// Lets it answer reads again, if it is well.
+    pub fn bring_back(&self, member: &str) {
         self.aside.send_modify(|aside| {
             aside.remove(member);
         });
-        done
     }
-}
 
-async fn held<T>(pooler: &Pooler, known: &Known, act: impl Future<Output = T>) -> T {
-    let databases = held_databases(pooler, known);
-    if !hold_when_quiet(pooler, &databases).await {
+    /// Holds new transactions; nothing if there is no pooler, or if transactions
+    /// are too long to wait for.
+    pub async fn hold(&self, known: &Known) -> Option<Held> {
+        let pooler = Arc::clone(self.pooler.as_ref()?);
+        let databases = held_databases(&pooler, known);
+        self.holding.store(true, Ordering::Relaxed);
+        if hold_when_quiet(&pooler, &databases).await {
+            return Some(Held {
+                pooler,
+                databases,
+                holding: Arc::clone(&self.holding),
+                since: Instant::now(),
+            });
+        }
+        self.holding.store(false, Ordering::Relaxed);
         LOG.warn(format_args!(
-            "transactions are too long for a hold: clients will see the restart"
+            "transactions are too long for a hold: clients will see what comes"
         ));
-        return act.await;
+        None
     }
-    let mut act = std::pin::pin!(act);
-    let done = timeout(HOLD_LIMIT, &mut act).await;
-    release(pooler, &databases).await;
-    match done {
-        Ok(done) => done,
-        Err(_) => {
-            LOG.warn(format_args!(
-                "released after {HOLD_LIMIT:?} although it is not over"
-            ));
-            act.await
+
+    async fn held<T>(&self, known: &Known, act: impl Future<Output = T>) -> T {
+        let Some(held) = self.hold(known).await else {
+            return act.await;
+        };
+        let mut act = std::pin::pin!(act);
+        let done = timeout(HOLD_LIMIT, &mut act).await;
+        held.release().await;
+        match done {
+            Ok(done) => done,
+            Err(_) => {
+                LOG.warn(format_args!(
+                    "released after {HOLD_LIMIT:?} although it is not over"
+                ));
+                act.await
+            }
         }
     }
 }

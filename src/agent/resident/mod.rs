@@ -26,6 +26,7 @@ mod restarts;
 mod routes;
 mod serve;
 mod settings;
+mod vacate;
 mod verbs;
 
 use std::io;
@@ -35,6 +36,7 @@ use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::log::Log;
@@ -49,6 +51,7 @@ use metrics::Metrics;
 use pooler::Keeper;
 use serve::Server;
 use settings::Applier;
+use vacate::Vacator;
 
 pub use verbs::{AgentVerb, AskError};
 
@@ -162,56 +165,34 @@ async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), Age
         .as_ref()
         .map(|discovery| discovery.edges.clone())
         .unwrap_or_default();
-    duties.spawn(control::serve(
-        control,
-        Control {
-            services: services.clone(),
-            edges,
-            client: Arc::clone(&client),
-        },
-    ));
     if let Some(discovery) = config.discovery {
         duties.spawn(discovery::follow(discovery, resolver, services.clone()));
     }
-    let mut held = None;
     let mut server = Server {
-        services,
+        services: services.clone(),
         metrics: Arc::clone(&metrics),
         database: None,
         has_pooler: config.pooler.is_some(),
         tls: config.tls,
         started: Instant::now(),
     };
+    let (mut held, mut vacator) = (None, None);
     if let Some(database) = config.database {
-        let database = Arc::new(database);
-        let (follower, known) = Follower::new(
-            Arc::clone(&database),
-            Arc::clone(&client),
-            Arc::clone(&metrics),
-        );
-        server.database = Some(known.clone());
-        duties.spawn(follower.run());
-        let pooler = config.pooler.map(Arc::new);
-        let (traffic, aside) = Traffic::new(pooler.clone());
-        held = Some(traffic.last_release());
-        if let Some(pooler) = pooler {
-            let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
-            let members = database
-                .members
-                .iter()
-                .map(|member| member.name.clone())
-                .collect();
-            duties.spawn(Keeper::new(pooler, members, client, metrics, known.clone(), aside).run());
-        }
-        let applier = Applier {
-            config: database,
-            client,
-            metrics,
-            known,
-            traffic,
-        };
-        duties.spawn(applier.run());
+        let common = (Arc::clone(&client), Arc::clone(&metrics));
+        let started = start_database(database, config.pooler, common, &mut duties);
+        server.database = Some(started.known.clone());
+        held = Some(started.traffic.last_release());
+        vacator = Some(Arc::new(started));
     }
+    duties.spawn(control::serve(
+        control,
+        Control {
+            services,
+            edges,
+            client,
+            vacator,
+        },
+    ));
     let address = listener.local_addr().map_err(AgentError::start("listen"))?;
     duties.spawn(serve::serve(listener, server));
     LOG.info(format_args!(
@@ -219,4 +200,50 @@ async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), Age
         duties.len()
     ));
     Ok((duties, held))
+}
+
+/// The duties about the database and its pooler; what moves things off a member.
+fn start_database(
+    database: config::Database,
+    pooler: Option<config::Pooler>,
+    (client, metrics): (Arc<Client>, Arc<Metrics>),
+    duties: &mut JoinSet<()>,
+) -> Vacator {
+    let (database, haste) = (Arc::new(database), Arc::new(Notify::new()));
+    let (follower, known) = Follower::new(
+        Arc::clone(&database),
+        Arc::clone(&client),
+        Arc::clone(&metrics),
+        Arc::clone(&haste),
+    );
+    duties.spawn(follower.run());
+    let pooler = pooler.map(Arc::new);
+    let (traffic, aside) = Traffic::new(pooler.clone());
+    let traffic = Arc::new(traffic);
+    let mut keeper = None;
+    if let Some(pooler) = pooler {
+        let (ask, asked) = mpsc::channel(1);
+        keeper = Some(ask);
+        let members = database.members.iter();
+        let members = members.map(|member| member.name.clone()).collect();
+        let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
+        let known = known.clone();
+        duties.spawn(Keeper::new(pooler, members, client, metrics, known, aside, asked).run());
+    }
+    let applier = Applier {
+        config: Arc::clone(&database),
+        client: Arc::clone(&client),
+        metrics,
+        known: known.clone(),
+        traffic: Arc::clone(&traffic),
+    };
+    duties.spawn(applier.run());
+    Vacator {
+        config: database,
+        client,
+        known,
+        traffic,
+        haste,
+        keeper,
+    }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::config::Pooler;
@@ -39,6 +39,8 @@ pub struct Keeper {
     pub known: watch::Receiver<Known>,
     /// Standbys that get no reads although they are well.
     pub aside: watch::Receiver<BTreeSet<String>>,
+    /// Who waits until the pooler follows what is known now.
+    asked: mpsc::Receiver<oneshot::Sender<()>>,
     members: Vec<String>,
     addresses: BTreeMap<String, IpAddr>,
     readers: Readers,
@@ -62,6 +64,7 @@ impl Keeper {
         metrics: Arc<Metrics>,
         known: watch::Receiver<Known>,
         aside: watch::Receiver<BTreeSet<String>>,
+        asked: mpsc::Receiver<oneshot::Sender<()>>,
     ) -> Self {
         Self {
             config,
@@ -69,6 +72,7 @@ impl Keeper {
             metrics,
             known,
             aside,
+            asked,
             members,
             addresses: BTreeMap::new(),
             readers: Readers::default(),
@@ -82,10 +86,12 @@ impl Keeper {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut asker = None;
             let is_tick = tokio::select! {
                 _ = ticks.tick() => true,
                 Ok(()) = self.known.changed() => false,
                 Ok(()) = self.aside.changed() => false,
+                Some(who) = self.asked.recv() => { asker = Some(who); true }
             };
             // What changed goes first; then the addresses, which take a while
             // to ask for.
@@ -94,6 +100,10 @@ impl Keeper {
             if is_tick && self.look_up_members().await {
                 self.point();
                 self.reload_all().await;
+            }
+            if let Some(asker) = asker {
+                // Whoever asked may have given up.
+                let _ = asker.send(());
             }
         }
     }

@@ -34,7 +34,7 @@ pub struct Applier {
     pub client: Arc<Client>,
     pub metrics: Arc<Metrics>,
     pub known: watch::Receiver<Known>,
-    pub traffic: Traffic,
+    pub traffic: Arc<Traffic>,
 }
 
 impl Applier {

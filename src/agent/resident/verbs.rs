@@ -1,4 +1,4 @@
-//! `agent drain|undrain|ready|endpoints`: asks the agent that runs beside it.
+//! `agent drain|undrain|ready|endpoints|vacate`: asks the agent that runs beside it.
 //!
 //! For an exec in the agent's container. Blocking and short; exit code 0 done,
 //! 1 the agent cannot be asked, 3 it refused.
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use super::control::{Reply, Request};
 use crate::probe::seconds;
+
+/// Beyond the wait for a standby: two tries of a hold and a switchover each.
+const VACATE_TAKES: Duration = Duration::from_secs(60);
 
 /// What to ask a running agent
 #[derive(clap::Subcommand, Debug)]
@@ -42,6 +45,15 @@ pub enum AgentVerb {
     },
     /// Print who serves and who drains, as JSON
     Endpoints,
+    /// Make a database member ready to be stopped: its reads go to others, the
+    /// primary moves to a standby, or writes wait for its return
+    Vacate {
+        /// Its name in the stack, as `db-1`
+        member: String,
+        /// Seconds to wait for a standby that can take over
+        #[arg(long, default_value = "30", value_parser = seconds)]
+        timeout: Duration,
+    },
 }
 
 /// An address as it is, a name through the engine's DNS.
@@ -108,6 +120,13 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
             *timeout,
         ),
         AgentVerb::Endpoints => (Request::Endpoints, Duration::ZERO),
+        AgentVerb::Vacate { member, timeout } => {
+            let vacate = Request::Vacate {
+                member: member.clone(),
+                patience_ms: milliseconds(*timeout),
+            };
+            (vacate, *timeout + VACATE_TAKES)
+        }
     };
     // The agent ends its own wait; this is for one that hangs.
     let reply =

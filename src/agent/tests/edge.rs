@@ -12,8 +12,9 @@ use rustix::process::Signal;
 use crate::fakes::wait_until;
 use crate::stack::BINARY;
 
-/// An admin address that tells `counts` of open connections, one a question,
-/// then the last for ever; and remembers what it was asked.
+/// An admin address that tells `counts`, one a question, then the last for ever
+/// (units: open connections, tens: requests in flight); and remembers what it
+/// was asked.
 struct Admin {
     folder: tempfile::TempDir,
     asked: Arc<Mutex<Vec<String>>>,
@@ -41,7 +42,9 @@ impl Admin {
                     next += 1;
                     let count = counts[(next - 1).min(counts.len() - 1)];
                     format!(
-                        "listener.0.0.0.0_8443.downstream_cx_active: {count}\nlistener.admin.downstream_cx_active: 1\n"
+                        "http.edge.downstream_rq_active: {}\nlistener.0.0.0.0_8443.downstream_cx_active: {}\nlistener.admin.downstream_cx_active: 1\n",
+                        count / 10,
+                        count % 10
                     )
                 } else {
                     "OK\n".to_owned()
@@ -136,6 +139,17 @@ fn a_connection_that_stays_is_cut_at_the_cap() {
         "took {:?}",
         started.elapsed()
     );
+}
+
+#[test]
+fn a_request_in_flight_is_not_cut_at_the_cap_of_idle_connections() {
+    let admin = Admin::start(&[13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 0]);
+    let child = admin.edge("0.1", "trap 'exit 0' TERM");
+    send(Signal::TERM, &child);
+    let (code, told) = end(child);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("edge: drained in"), "{told}");
+    assert_eq!(admin.asked().len(), 15, "{:?}", admin.asked());
 }
 
 #[test]

@@ -8,15 +8,15 @@ use crate::fakes::{Console, Pages, Says, wait_until};
 use crate::stack::Stack;
 
 /// Two members with mutual TLS and a pooler.
-struct Cluster {
-    scene: Scene,
+pub(super) struct Cluster {
+    pub(super) scene: Scene,
     stack: Stack,
-    members: [Pages; 2],
+    pub(super) members: [Pages; 2],
     ports: [u16; 2],
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let stack = Stack::new();
         stack.bootstrap();
         let members = [Pages::default(), Pages::default()];
@@ -39,7 +39,7 @@ impl Cluster {
     }
 
     /// What both members tell: who leads, each with that extra text.
-    fn tell(&self, leader: usize, extra: [&str; 2]) {
+    pub(super) fn tell(&self, leader: usize, extra: [&str; 2]) {
         let member = |at: usize| {
             let state = if at == leader {
                 r#""role":"leader","state":"running""#
@@ -54,7 +54,7 @@ impl Cluster {
         }
     }
 
-    fn says_itself(&self, at: usize, role: &str) {
+    pub(super) fn says_itself(&self, at: usize, role: &str) {
         self.members[at].set(
             "GET /patroni",
             200,
@@ -62,13 +62,13 @@ impl Cluster {
         );
     }
 
-    fn leads(&self, leader: usize) {
+    pub(super) fn leads(&self, leader: usize) {
         self.tell(leader, ["", ""]);
         self.says_itself(leader, "primary");
         self.says_itself(1 - leader, "replica");
     }
 
-    fn settings(&self, more: &str) -> String {
+    pub(super) fn settings(&self, more: &str) -> String {
         let out = |name: &str| self.stack.out(name).display().to_string();
         let (ca, certificate, key) = (
             out("pooler/tls/ca.crt"),
@@ -99,15 +99,17 @@ database:
         self.scene.path("databases.ini")
     }
 
-    fn console(&self, process: &str) -> Console {
+    pub(super) fn console(&self, process: &str) -> Console {
         Console::start(&self.scene.path("pooler").join(process), &self.databases())
     }
 }
 
-const TO_1: &str = "app = host=127.0.9.1 dbname=app\napp_read = host=127.0.9.2 dbname=app\n";
-const TO_2: &str = "app = host=127.0.9.2 dbname=app\napp_read = host=127.0.9.1 dbname=app\n";
+pub(super) const TO_1: &str =
+    "app = host=127.0.9.1 dbname=app\napp_read = host=127.0.9.2 dbname=app\n";
+pub(super) const TO_2: &str =
+    "app = host=127.0.9.2 dbname=app\napp_read = host=127.0.9.1 dbname=app\n";
 
-fn last_ends_with(console: &Console, text: &str) -> bool {
+pub(super) fn last_ends_with(console: &Console, text: &str) -> bool {
     console
         .reloads()
         .last()

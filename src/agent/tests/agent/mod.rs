@@ -2,6 +2,7 @@
 
 mod database;
 mod endpoints;
+mod vacate;
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, TcpStream};
@@ -111,13 +112,17 @@ impl Scene {
         endpoints.iter().map(last).collect()
     }
 
-    fn verb(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let output = Command::new(BINARY)
+    fn verb_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command
             .args(["agent", "--socket"])
             .arg(self.path("control.sock"))
-            .args(arguments)
-            .output()
-            .unwrap();
+            .args(arguments);
+        command
+    }
+
+    fn verb(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.verb_command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (
             output.status.code(),

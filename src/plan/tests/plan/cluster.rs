@@ -1,6 +1,7 @@
 //! Members of one cluster: only one at a time is stopped for its successor.
 
 use insta::assert_snapshot;
+use scalectl_plan::Call;
 
 use crate::scene::{Scene, at, precedes};
 
@@ -78,4 +79,48 @@ fn a_first_up_of_a_cluster_starts_all_members_at_once() {
         ),
         "{plan}"
     );
+}
+
+#[test]
+fn what_runs_on_a_member_leaves_it_before_its_turn() {
+    let drained = CLUSTER.replace(
+        "turn: database}}\n",
+        "turn: database, drain: {service: agent, command: [vacate, '{name}']}}}\n",
+    ) + "  agent: {image: agent, restart: always}\n";
+    let scene = Scene::after(&drained);
+    scene.world().add_image("db");
+    let plan = scene.plan(&drained);
+    let vacate = |member: &str| {
+        plan.operations
+            .iter()
+            .position(|it| matches!(&it.call, Call::Exec { command, .. } if command[1] == member))
+            .unwrap()
+    };
+    for (member, before) in [
+        ("shop-db-2-1", "shop-db-1-1"),
+        ("shop-db-3-1", "shop-db-2-1"),
+    ] {
+        let (at_vacate, well) = (
+            vacate(member),
+            plan.operations
+                .iter()
+                .position(|it| it.call.verb() == "await-healthy" && it.call.subject() == before)
+                .unwrap(),
+        );
+        assert!(
+            well < at_vacate,
+            "{member} is vacated while {before} is away: {plan}"
+        );
+        assert!(
+            plan.operations[at_vacate]
+                .after
+                .contains(&plan.operations[well].id),
+            "{plan}"
+        );
+    }
+    assert!(
+        precedes(&plan, at("exec", "shop-agent-1"), at("stop", "shop-db-1-1")),
+        "{plan}"
+    );
+    scene.run(&plan);
 }

@@ -194,3 +194,44 @@ fn a_service_with_a_published_port_cannot_roll() {
     );
     scene.run(&plan);
 }
+
+const FRONT: &str = "
+name: shop
+services:
+  edge: {image: app, restart: always, healthcheck: {test: [CMD, ok]}, x-scalectl: {update: rolling, turn: front}}
+  app: {image: app, restart: always, healthcheck: {test: [CMD, ok]}, x-scalectl: {update: rolling, turn: front, drain: {service: agent, command: [drain, '{address}']}}}
+  agent: {image: agent, restart: always}
+";
+
+#[test]
+fn services_that_take_turns_roll_one_after_the_other() {
+    let scene = Scene::after(FRONT);
+    let plan = scene.plan(&FRONT.replace(
+        "restart: always, healthcheck",
+        "user: '1', restart: always, healthcheck",
+    ));
+    let app_first = precedes(&plan, at("stop", "shop-app-1"), at("start", "shop-edge-2"));
+    let edge_first = precedes(&plan, at("stop", "shop-edge-1"), at("start", "shop-app-2"));
+    assert!(app_first || edge_first, "{plan}");
+    scene.run(&plan);
+}
+
+#[test]
+fn the_first_up_of_services_that_take_turns_starts_them_side_by_side() {
+    let plan = Scene::new().plan(FRONT);
+    assert!(
+        !precedes(&plan, at("start", "shop-edge-1"), at("start", "shop-app-1"))
+            && !precedes(&plan, at("start", "shop-app-1"), at("start", "shop-edge-1")),
+        "{plan}"
+    );
+}
+
+#[test]
+fn a_container_in_anothers_network_drains_itself_before_it_goes() {
+    let text = "name: shop\nservices:\n  net: {image: app, restart: always, x-scalectl: {update: holder}}\n  a: {image: app, restart: always, network_mode: 'service:net', x-scalectl: {update: rolling, drain: {service: a, command: [leave, '{name}']}}}\n";
+    let scene = Scene::after(text);
+    let plan = scene.plan(&text.replace("  a: {image: app,", "  a: {image: app, user: '1',"));
+    let leaves = plan.operations.iter().any(|it| matches!(&it.call, Call::Exec { container, command, .. } if container == "shop-a-1" && command == &["leave", "shop-a-1"]));
+    assert!(leaves, "{plan}");
+    scene.run(&plan);
+}
