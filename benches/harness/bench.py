@@ -7,6 +7,7 @@ Next: shapes.py (what is measured), contenders.py (who does it), measure.py
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,8 @@ import shapes
 
 def main() -> int:
     args = arguments()
+    # So that what is up is taken away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     known = {shape.name: shape for shape in shapes.all_shapes()}
     wanted = args.shapes or [name for name in known if name != "pair"]
     extras = [name for name in ("programs", "idle") if name in wanted or not args.shapes]
@@ -30,26 +33,28 @@ def main() -> int:
         base = Path(folder)
 
         def prepared(name: str) -> contenders.Place:
-            options = [*args.floor_option, f"api={result['engine'].split()[0]}"]
-            return contenders.prepare(known[name], base, programs, f"{args.project}-{name}", args.port, options)
+            api = result["engine"].split()[0]
+            project = f"{args.project}-{name}"
+            return contenders.prepare(known[name], base, programs, project, args.port, api, args.floor_option)
 
         for name in wanted:
             if name in known:
                 place = prepared(name)
                 tell(f"{name}: {known[name].about}")
                 found = {"about": known[name].about, "down_limit": known[name].down_limit, "runs": args.runs}
-                found["seconds"] = measure.alternate(place, who, args.runs, args.pause, tell)
-                if args.memory:
-                    found["memory"] = measure.memories(place, who)
+                with place:
+                    found["seconds"] = measure.alternate(place, who, args.runs, args.calm, tell)
+                    if args.memory:
+                        found["memory"] = measure.memories(place, who)
                 result["shapes"][name] = found
         if "programs" in extras:
             result["programs"] = measure_program(prepared("phase-1"), prepared("phase-2"))
         if "idle" in extras:
             place = prepared("phase-1")
-            contenders.run_once(place.command("scalectl", "up"), place.folder)
-            tell(f"idle: phase 1, {args.idle_seconds} s after a minute of rest")
-            result["idle"] = idle.idle_cost(f"{args.project}-phase-1", 60, args.idle_seconds)
-            place.purge()
+            with place:
+                contenders.run_once(place.command("scalectl", "up"), place.folder)
+                tell(f"idle: phase 1, {args.idle_seconds} s after a minute of rest")
+                result["idle"] = idle.idle_cost(f"{args.project}-phase-1", 60, args.idle_seconds)
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
     sys.stdout.write(report.text(result))
@@ -77,7 +82,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Without a shape: all of them, with programs and idle.")
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", choices=[[], *names], help=", ".join(names))
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
-    parser.add_argument("--pause", type=float, default=0.5, help="seconds of rest before each (0.5)")
+    parser.add_argument("--calm", type=float, default=30, help="seconds to wait at most before each until the machine is at rest (30)")
     parser.add_argument("--only", help="contenders, separated by commas: floor,scalectl,compose")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out peak memory")
     parser.add_argument("--json", metavar="FILE", help="write every figure")

@@ -52,19 +52,25 @@ class Place:
             return [self.programs.compose, "--progress", "plain", "--file", str(self.file), *verbs[work]]
         return [self.programs.floor, work, str(self.file), *self.floor_options]
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.purge()
+
     def purge(self) -> None:
         subprocess.run([self.programs.floor, "purge", str(self.file)], check=True)
 
 
-def prepare(shape: shapes.Shape, base: Path, programs: Programs, project: str, port: int, floor_options: list[str]) -> Place:
+def prepare(shape: shapes.Shape, base: Path, programs: Programs, project: str, port: int, api: str, floor_options: list[str]) -> Place:
     """Writes what a shape needs into a folder of its own."""
     folder = base / shape.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     file = folder / "compose.yaml"
-    place = Place(shape, folder, file, programs, floor_options)
+    place = Place(shape, folder, file, programs, [*floor_options, f"api={api}"])
     if not shape.phase:
-        file.write_text(shape.document(project))
+        file.write_text(shape.document(project, api))
         return place
     shop = Path(__file__).resolve().parents[2] / "examples/shop"
     text = (shop / "scale.yaml").read_text()

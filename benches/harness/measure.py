@@ -12,6 +12,8 @@ LIMIT_SECONDS = 300
 # How often `status` and an `up` with nothing to do are repeated in each run.
 REPEATS = 5
 SAMPLE_SECONDS = 0.002
+# Of all cores together.
+AT_REST = 0.15
 
 
 def timed(command: list[str], folder: Path) -> float:
@@ -26,31 +28,52 @@ def timed(command: list[str], folder: Path) -> float:
     return took
 
 
-def cycle(place: Place, who: str, pause: float) -> dict[str, float]:
+def rest(limit: float) -> float:
+    """Waits until the machine has nothing else to do, for what the last one left behind costs the next.
+
+    Gives the share of all cores that is busy all the same.
+    """
+    give_up = time.monotonic() + limit
+    while True:
+        before = busy_and_all()
+        time.sleep(0.3)
+        busy, everything = (now - then for now, then in zip(busy_and_all(), before))
+        share = busy / max(1, everything)
+        if share < AT_REST or time.monotonic() > give_up:
+            return share
+
+
+def busy_and_all() -> tuple[int, int]:
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(fields) - fields[3] - fields[4], sum(fields)
+
+
+def cycle(place: Place, who: str, calm: float) -> tuple[dict[str, float], float]:
     """One contender brings the shape up and down again, from nothing to nothing."""
     place.purge()
-    time.sleep(pause)
+    busy = rest(calm)
     took = {"up": timed(place.command(who, "up"), place.folder)}
     if who != "floor":
         for work in ("no-op", "status"):
             seconds = [timed(place.command(who, work), place.folder) for _ in range(REPEATS)]
             took[work] = sorted(seconds)[REPEATS // 2]
+    rest(calm)
     took["down"] = timed(place.command(who, "down"), place.folder)
     place.purge()
-    return took
+    return took, busy
 
 
-def alternate(place: Place, contenders: list[str], runs: int, pause: float, tell) -> dict[str, dict[str, list[float]]]:
+def alternate(place: Place, contenders: list[str], runs: int, calm: float, tell) -> dict[str, dict[str, list[float]]]:
     """Every contender once in each run, in another order each time."""
     results: dict[str, dict[str, list[float]]] = {who: {} for who in contenders}
     for run in range(runs):
         turn = run % len(contenders)
         for who in contenders[turn:] + contenders[:turn]:
-            took = cycle(place, who, pause)
+            took, busy = cycle(place, who, calm)
             for work, seconds in took.items():
                 results[who].setdefault(work, []).append(seconds)
             told = ", ".join(f"{work} {seconds:.3f}" for work, seconds in took.items())
-            tell(f"{place.shape.name} run {run + 1}: {who:9} {told}")
+            tell(f"{place.shape.name} run {run + 1}: {who:9} {told}" + (f" (others use {busy:.0%})" if busy > AT_REST else ""))
     return results
 
 

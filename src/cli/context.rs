@@ -139,6 +139,19 @@ impl Context {
         Ok(engine.observe(&scope).await?)
     }
 
+    /// The same without what is not the stack's own: to tell, not to plan.
+    pub async fn look_at_own(
+        &self,
+        engine: &DockerEngine,
+        project: &str,
+    ) -> Result<Observed, CommandError> {
+        let scope = Scope {
+            project: project.to_owned(),
+            images: Vec::new(),
+        };
+        Ok(engine.observe_own(&scope).await?)
+    }
+
     /// Refuses services that the stack does not have, and a stack that is not up.
     pub fn refuse_unknown(
         &self,

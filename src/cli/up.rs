@@ -152,7 +152,7 @@ async fn phase_of(
         project: context.project()?,
         images: Vec::new(),
     };
-    Ok(engine.observe(&scope).await?.phase.unwrap_or(1))
+    Ok(engine.observe_own(&scope).await?.phase.unwrap_or(1))
 }
 
 /// A saved plan, if it was made from what is there now.
