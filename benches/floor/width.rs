@@ -1,8 +1,8 @@
 //! How many calls of a kind are under way at once.
 //!
 //! Wider is not always quicker: the engine's own locks make many calls at once
-//! slower than a few. The defaults are the best that were measured
-//! (docs/decisions/0015-how-wide-calls-run.md); each can be set to try others.
+//! slower than a few. Each width can be set, to find the best of a machine; the
+//! defaults are not the best for stops (docs/benchmarks.md says what follows).
 
 use std::rc::Rc;
 
