@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use scalectl_documents::Compose;
 use scalectl_engine::{Engine, ImageEngine, Scope};
 use scalectl_engine_docker::DockerEngine;
 use scalectl_model::App;
 use scalectl_phase::{Phase, Stack};
 use scalectl_plan::Observed;
-use scalectl_render::{Facts, Rendered, Templates};
+use scalectl_render::{Facts, RenderError, Rendered, Templates};
 use scalectl_ui::Printer;
 
 use crate::cli::Global;
@@ -79,11 +80,23 @@ impl Context {
         Ok(app)
     }
 
+    /// The document that is given in place of an app model.
+    pub fn document(&self) -> Result<Option<Rendered>, CommandError> {
+        let Some(file) = &self.global.document else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| CommandError::io(format!("read {}", file.display()), source))?;
+        let compose = Compose::parse(&text).map_err(RenderError::Document)?;
+        Ok(Some(Rendered { text, compose }))
+    }
+
     /// The stack's name, where no app model is needed to know it.
     pub fn project(&self) -> Result<String, CommandError> {
-        match &self.global.project {
-            Some(project) => Ok(project.clone()),
-            None => {
+        match (&self.global.project, self.document()?) {
+            (_, Some(document)) => Ok(document.compose.name),
+            (Some(project), None) => Ok(project.clone()),
+            (None, None) => {
                 let phase = self.phases()?.keys().next().copied().unwrap_or(1);
                 Ok(self.app(phase)?.name.to_string())
             }
@@ -102,6 +115,9 @@ impl Context {
         phase: u8,
         engine: Option<&DockerEngine>,
     ) -> Result<Rendered, CommandError> {
+        if let Some(document) = self.document()? {
+            return Ok(document);
+        }
         let phases = self.phases()?;
         let phase = scalectl_phase::get(&phases, phase)?;
         let app = self.app(phase.phase)?;
@@ -119,6 +135,16 @@ impl Context {
     ) -> Result<Observed, CommandError> {
         let scope = Scope::project(project);
         Ok(engine.observe(&scope).await?)
+    }
+
+    /// The same without what is not the stack's own: to tell, not to plan.
+    pub async fn look_at_own(
+        &self,
+        engine: &DockerEngine,
+        project: &str,
+    ) -> Result<Observed, CommandError> {
+        let scope = Scope::project(project);
+        Ok(engine.observe_own(&scope).await?)
     }
 
     /// Refuses services that the stack does not have, and a stack that is not up.

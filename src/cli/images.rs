@@ -260,7 +260,7 @@ pub async fn prepare_app(
     phase: u8,
     how: AppBuilds,
 ) -> Result<(), CommandError> {
-    if how == AppBuilds::Never {
+    if how == AppBuilds::Never || context.global.document.is_some() {
         return Ok(());
     }
     let app = context.app(phase)?;

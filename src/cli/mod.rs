@@ -83,6 +83,10 @@ pub struct Global {
     /// A folder whose phases/ and templates/ replace scalectl's own, file by file
     #[arg(long, global = true, value_name = "DIR")]
     overrides: Option<PathBuf>,
+    /// A compose.yaml of scalectl's own form in place of what scale.yaml gives: for
+    /// measurements and tests, of shapes that no phase has
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    document: Option<PathBuf>,
 }
 
 #[derive(clap::ValueEnum, Debug, Clone, Copy)]

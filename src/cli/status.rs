@@ -51,7 +51,7 @@ pub async fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Comma
     if args.watch {
         return watch(context, &engine, &project).await;
     }
-    let observed = context.look(&engine, &project).await?;
+    let observed = context.look_at_own(&engine, &project).await?;
     let rows = rows(&observed);
     let printed = match context.printer.format {
         Format::Json => context.printer.json(&rows),
@@ -88,7 +88,7 @@ async fn watch(
     let mut changes = Box::pin(engine.changes(project).await?);
     let mut screen = Screen::new();
     loop {
-        let rows = rows(&context.look(engine, project).await?);
+        let rows = rows(&context.look_at_own(engine, project).await?);
         let drawn = match context.printer.format {
             Format::Json => context.printer.json(&rows),
             Format::Text => {

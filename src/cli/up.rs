@@ -151,7 +151,7 @@ async fn phase_of(
         return Ok(phase);
     }
     let scope = Scope::project(&context.project()?);
-    Ok(engine.observe(&scope).await?.phase.unwrap_or(1))
+    Ok(engine.observe_own(&scope).await?.phase.unwrap_or(1))
 }
 
 /// A saved plan, if it was made from what is there now.

@@ -1,8 +1,7 @@
 //! The runner: starts every operation whose predecessors are done.
 //!
-//! One thread, no locks: futures in one set, polled here. A limit per kind of
-//! call keeps an engine from choking on its own width (docs/benchmarks.md has
-//! the figures). Next: `report.rs` (where the time went).
+//! One thread, no locks: futures in one set, polled here.
+//! Next: `width.rs` (how many at once), `report.rs` (where the time went).
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,27 +16,7 @@ use tokio::sync::Notify;
 
 use crate::event::{Event, Outcome};
 use crate::report::{Report, Timing};
-
-/// How many calls of a kind are under way at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Width {
-    pub creates: usize,
-    pub starts: usize,
-    pub stops: usize,
-    /// Removals and everything else but waits.
-    pub others: usize,
-}
-
-impl Default for Width {
-    fn default() -> Self {
-        Self {
-            creates: 8,
-            starts: 8,
-            stops: 16,
-            others: 8,
-        }
-    }
-}
+use crate::width::{Lanes, Width};
 
 /// Asks a run to end: nothing new is started, waits are given up.
 #[derive(Debug, Clone, Default)]
@@ -93,13 +72,12 @@ struct Ended<'a> {
 struct Run<'a, E> {
     plan: &'a Plan,
     engine: &'a E,
-    width: Width,
+    lanes: Lanes,
     began: Instant,
     /// Operations not started yet, with how many predecessors are left.
     waiting: BTreeMap<OpId, usize>,
     successors: BTreeMap<OpId, Vec<OpId>>,
     ready: BTreeSet<OpId>,
-    under_way: [usize; 5],
     /// Ends the waits of a run that goes no further.
     give_up: Stop,
     ending: bool,
@@ -129,6 +107,7 @@ pub async fn run<E: Engine>(
                 None => break,
             },
             () = stop.asked(), if !run.ending => run.end(&mut tell),
+            () = run.lanes.until_one_is_slow() => {}
         }
     }
     run.into_result(stop.asked.get())
@@ -155,12 +134,11 @@ impl<'a, E: Engine> Run<'a, E> {
         Self {
             plan,
             engine,
-            width,
+            lanes: Lanes::new(width),
             began: Instant::now(),
             waiting,
             successors,
             ready,
-            under_way: [0; 5],
             give_up: Stop::default(),
             ending: false,
             timings: BTreeMap::new(),
@@ -174,11 +152,9 @@ impl<'a, E: Engine> Run<'a, E> {
         }
         for id in self.ready.clone() {
             let operation = &self.plan.operations[id.0 as usize - 1];
-            let (kind, limit) = self.kind(&operation.call);
-            if self.under_way[kind] >= limit {
+            if !self.lanes.enter(id, &operation.call) {
                 continue;
             }
-            self.under_way[kind] += 1;
             self.ready.remove(&id);
             self.waiting.remove(&id);
             tell(Event::Started { id });
@@ -191,19 +167,9 @@ impl<'a, E: Engine> Run<'a, E> {
         }
     }
 
-    fn kind(&self, call: &Call) -> (usize, usize) {
-        match call {
-            Call::Await { .. } | Call::Exec { .. } => (0, usize::MAX),
-            Call::CreateContainer { .. } => (1, self.width.creates),
-            Call::StartContainer { .. } => (2, self.width.starts),
-            Call::StopContainer { .. } => (3, self.width.stops),
-            _ => (4, self.width.others),
-        }
-    }
-
     fn take_in(&mut self, ended: Ended<'a>, tell: &mut impl FnMut(Event)) {
         let operation = ended.operation;
-        self.under_way[self.kind(&operation.call).0] -= 1;
+        self.lanes.leave(operation.id, &operation.call);
         let elapsed = ended.timing.end.saturating_sub(ended.timing.start);
         let outcome = match &ended.result {
             Some(Ok(())) => Outcome::Done,

@@ -1,5 +1,6 @@
 //! The templates: part of the program, each replaceable by a file of the user's.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use handlebars::{Handlebars, no_escape};
@@ -25,6 +26,8 @@ const DASHBOARD: (&str, &str) = (
 /// Every template, by its path below `templates/` without `.hbs`.
 pub struct Templates {
     texts: BTreeMap<String, String>,
+    /// Those that were used, as they are read: reading costs more than filling in.
+    read: RefCell<Handlebars<'static>>,
 }
 
 impl Templates {
@@ -44,7 +47,14 @@ impl Templates {
         let texts = all
             .map(|(name, text)| (name.trim_end_matches(".hbs").to_owned(), text))
             .collect();
-        Self { texts }
+        let mut registry = Handlebars::new();
+        registry.set_strict_mode(true);
+        registry.register_escape_fn(no_escape);
+        helpers::register(&mut registry);
+        Self {
+            texts,
+            read: RefCell::new(registry),
+        }
     }
 
     /// The text of a file of the folder that is no template.
@@ -65,29 +75,18 @@ impl Templates {
                 name: format!("{name}.hbs"),
             });
         };
-        let mut registry = Handlebars::new();
-        registry.set_strict_mode(true);
-        registry.register_escape_fn(no_escape);
-        helpers::register(&mut registry);
-        for (partial, text) in self
-            .texts
-            .iter()
-            .filter(|(name, _)| name.contains("/partials/"))
-        {
+        let mut registry = self.read.borrow_mut();
+        let is_new = |registry: &Handlebars<'_>, name: &str| !registry.has_template(name);
+        let partials = self.texts.iter();
+        for (partial, text) in partials.filter(|(name, _)| name.contains("/partials/")) {
             let short = partial.rsplit('/').next().unwrap_or(partial);
-            registry
-                .register_partial(short, text)
-                .map_err(|source| RenderError::Template {
-                    name: partial.clone(),
-                    source: Box::new(source),
-                })?;
+            if is_new(&registry, short) {
+                read(&mut registry, partial, short, text)?;
+            }
         }
-        registry
-            .register_template_string(name, text)
-            .map_err(|source| RenderError::Template {
-                name: name.to_owned(),
-                source: Box::new(source),
-            })?;
+        if is_new(&registry, name) {
+            read(&mut registry, name, name, text)?;
+        }
         registry
             .render(name, data)
             .map_err(|source| RenderError::Data {
@@ -102,4 +101,18 @@ impl Templates {
 fn raw(text: &str) -> String {
     let text = text.trim_end().replace("${", "$${");
     format!("{{{{{{{{raw}}}}}}}}{text}\n{{{{{{{{/raw}}}}}}}}")
+}
+
+/// Reads the template `file` and keeps it as `name`.
+fn read(
+    registry: &mut Handlebars<'_>,
+    file: &str,
+    name: &str,
+    text: &str,
+) -> Result<(), RenderError> {
+    let read = registry.register_template_string(name, text);
+    read.map_err(|source| RenderError::Template {
+        name: file.to_owned(),
+        source: Box::new(source),
+    })
 }
