@@ -173,8 +173,12 @@ impl Context {
         Ok(DockerEngine::connect().await?)
     }
 
-    /// That engine, given what the user keeps in files for this phase.
+    /// That engine, given what the user keeps in files for this phase; a document
+    /// in place of an app model has no such files.
     pub fn giving(&self, engine: DockerEngine, phase: u8) -> Result<DockerEngine, CommandError> {
+        if self.global.document.is_some() {
+            return Ok(engine);
+        }
         let app = self.app(phase)?;
         Ok(engine.with_values(values::of(&app, self.folder())))
     }
