@@ -6,6 +6,7 @@ mod app;
 mod build;
 mod env;
 mod phases;
+mod secrets;
 mod shape;
 mod stack;
 mod yaml;
