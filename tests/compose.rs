@@ -11,7 +11,7 @@ use support::{Ran, Stack, listed, run};
 
 #[test]
 fn compose_shows_a_stack_of_scalectl_s_and_never_touches_its_data() {
-    let stack = Stack::shop("compose", 24120);
+    let stack = Stack::shop("compose");
     stack.must(&["up"]);
     place_an_order(&stack);
 
@@ -59,18 +59,19 @@ fn compose_shows_a_stack_of_scalectl_s_and_never_touches_its_data() {
 
 #[test]
 fn a_rendered_folder_of_phase_1_comes_up_and_goes_with_plain_compose() {
-    let stack = Stack::shop("plain-one", 24130);
+    let stack = Stack::shop("plain-one");
     comes_up_and_goes(&stack, "1", |_| {});
 }
 
 #[test]
 fn a_rendered_folder_of_phase_2_comes_up_with_plain_compose_and_all_metrics_exist() {
-    let stack = Stack::shop("plain-two", 24140);
+    let stack = Stack::shop("plain-two");
     let image = grafana_stand_in(&stack);
-    let text = stack.text().replace(
-        "monitoring: {",
-        "monitoring: {grafana: true, grafana_port: 24143, ",
+    let grafana = format!(
+        "monitoring: {{grafana: true, grafana_port: {}, ",
+        stack.https + 2
     );
+    let text = stack.text().replace("monitoring: {", &grafana);
     stack.write(&format!("{text}images: {{grafana: '{image}'}}\n"));
     comes_up_and_goes(&stack, "2", every_metric_exists);
     listed(&["image", "rm", "--force", &image]);

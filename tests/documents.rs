@@ -9,7 +9,7 @@ use support::{Stack, run};
 
 #[test]
 fn docker_compose_reads_what_scalectl_renders_for_every_phase() {
-    let stack = Stack::shop("doc", 21100);
+    let stack = Stack::shop("doc");
     for phase in ["1", "2"] {
         stack.must(&["render", "--phase", phase, "-o", "out"]);
         let file = stack.folder.join("out/compose.yaml");
@@ -88,7 +88,7 @@ const PIECES: [&str; 50] = [
 
 #[test]
 fn any_text_of_the_user_s_reaches_compose_as_it_was() {
-    let stack = Stack::shop("hostile", 21110);
+    let stack = Stack::shop("hostile");
     let texts = hostile_texts(600);
     let quoted: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
     let (values, words) = quoted.split_at(400);

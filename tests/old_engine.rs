@@ -14,7 +14,7 @@ use support::{Stack, listed};
 fn phase_1_comes_up_quickly_serves_is_upgraded_and_goes_on_api_1_41() {
     let api = listed(&["version", "--format", "{{.Server.APIVersion}}"]);
     assert_eq!(api, ["1.41"], "this test is for the old engine");
-    let stack = Stack::shop("old", 24160);
+    let stack = Stack::shop("old");
     let began = Instant::now();
     stack.must(&["up"]);
     let took = began.elapsed();

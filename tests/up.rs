@@ -17,7 +17,7 @@ fn order(id: &str) -> String {
 
 #[test]
 fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request() {
-    let stack = Stack::shop("one", 21080);
+    let stack = Stack::shop("one");
     stack.must(&["up", "--phase", "1"]);
     let (code, body) = stack.request("POST", "/orders", &order("first"));
     assert_eq!(
@@ -86,7 +86,7 @@ fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request
 
 #[test]
 fn phase_2_serves_reads_from_replicas_and_down_volumes_leaves_nothing() {
-    let stack = Stack::shop("two", 21090);
+    let stack = Stack::shop("two");
     stack.must(&["up", "--phase", "2"]);
     let (code, body) = stack.request("POST", "/orders", &order("second"));
     assert_eq!(

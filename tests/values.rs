@@ -41,7 +41,7 @@ for host, port, asks in [('edge', 8443, b''), ('pooler', 6432, postgres), ('db-1
 
 #[test]
 fn values_from_files_reach_the_app_and_the_edge_and_certificates_renew_themselves() {
-    let stack = Stack::shop("values", 24100);
+    let stack = Stack::shop("values");
     short_lives(&stack);
     stack.must(&["up", "--overrides", "overrides"]);
     certificates_are_renewed_without_a_restart_or_a_failed_order(&stack);

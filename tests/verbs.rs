@@ -13,7 +13,7 @@ use support::{Ran, Stack, listed, program, run};
 
 #[test]
 fn the_verbs_of_daily_work_do_what_they_say_and_keep_what_is_there() {
-    let stack = Stack::shop("verbs", 18500);
+    let stack = Stack::shop("verbs");
     stack.must(&["up"]);
     logs_are_whole_and_named(&stack);
     exec_passes_streams_and_exit_codes_on(&stack);
@@ -25,7 +25,7 @@ fn the_verbs_of_daily_work_do_what_they_say_and_keep_what_is_there() {
 
 #[test]
 fn of_two_who_change_a_stack_one_works_and_the_lock_of_a_dead_one_does_not_stay() {
-    let stack = Stack::shop("lock", 18520);
+    let stack = Stack::shop("lock");
     let mut first = up_until_locked(&stack);
     let second = stack.scalectl(&["up", "--lock-timeout", "0"]);
     assert_eq!(second.code, 9, "the second is refused:\n{}", second.err);

@@ -11,6 +11,8 @@
     reason = "shared by test programs that each use a part; a test may panic and speak"
 )]
 
+pub mod ports;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -29,8 +31,8 @@ pub struct Ran {
 }
 
 impl Stack {
-    /// The example shop under its own name and ports; `port` is the first of ten.
-    pub fn shop(name: &str, port: u16) -> Self {
+    /// The example shop under its own name, on ports that were free.
+    pub fn shop(name: &str) -> Self {
         let name = format!("sctl-test-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).expect("the test's folder can be made");
@@ -41,16 +43,16 @@ impl Stack {
             .replace("name: shop", &format!("name: {name}"))
             .replace("build: .", &format!("build: {}", shop.display()))
             .replace("KEEP_ALIVE_SECONDS: 75", "KEEP_ALIVE_SECONDS: 2");
+        let ports::Block { first } = ports::Block::free();
+        let (https, prometheus) = (first + 1, first + 2);
         let ports = format!(
-            "edge: {{http: {}, https: {}, address: 127.0.0.1}}\nmonitoring: {{port: {}}}\n",
-            port,
-            port + 1,
-            port + 2
+            "edge: {{http: {first}, https: {https}, address: 127.0.0.1}}\n\
+             monitoring: {{port: {prometheus}}}\n"
         );
         let stack = Self {
             folder,
             name,
-            https: port + 1,
+            https,
         };
         stack.write(&(text + &ports));
         stack
