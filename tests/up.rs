@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use support::{Stack, run};
+use support::Stack;
 
 fn order(id: &str) -> String {
     format!(
@@ -82,78 +82,6 @@ fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request
     );
     let (code, body) = stack.request("GET", "/orders/first", "");
     assert_eq!(code, 200, "the order is still there, but: {body}");
-}
-
-#[test]
-fn phase_2_serves_reads_from_replicas_and_down_volumes_leaves_nothing() {
-    let stack = Stack::shop("two");
-    stack.must(&["up", "--phase", "2"]);
-    let (code, body) = stack.request("POST", "/orders", &order("second"));
-    assert_eq!(
-        code / 100,
-        2,
-        "an order through the edge is accepted, but: {code} {body}"
-    );
-    let status = stack.must(&["status"]);
-    for member in ["db-1", "db-2", "db-3", "cache", "prometheus"] {
-        let line = status
-            .out
-            .lines()
-            .find(|line| line.contains(&format!("{}-{member}-1", stack.name)));
-        assert!(
-            line.is_some_and(|line| line.contains("healthy")),
-            "{member} is healthy, but:\n{}",
-            status.out
-        );
-    }
-    let compose = run(Command::new("docker").args([
-        "compose",
-        "-p",
-        &stack.name,
-        "ps",
-        "--format",
-        "{{.Name}}",
-    ]));
-    assert!(
-        compose.out.contains("-db-3-1"),
-        "docker compose sees the stack, but: {}{}",
-        compose.out,
-        compose.err
-    );
-
-    let refused = stack.scalectl(&["up", "--phase", "1"]);
-    assert_eq!(
-        refused.code, 4,
-        "`up` of another phase is refused, but: {}",
-        refused.err
-    );
-    assert!(
-        refused.err.contains("migrate"),
-        "and names `migrate`: {}",
-        refused.err
-    );
-
-    stack.must(&["down"]);
-    assert_eq!(
-        stack.containers(),
-        Vec::<String>::new(),
-        "no container stays"
-    );
-    assert!(
-        stack
-            .volumes()
-            .iter()
-            .any(|name| name.ends_with("db-1-data")),
-        "the data stays"
-    );
-
-    stack.must(&["down", "--volumes", "--yes"]);
-    assert_eq!(
-        stack.volumes(),
-        Vec::<String>::new(),
-        "no volume stays once asked"
-    );
-    assert_eq!(stack.networks(), Vec::<String>::new(), "no network stays");
 }
 
 fn ids(stack: &Stack) -> BTreeSet<(String, String)> {

@@ -18,6 +18,8 @@ pub struct Width {
     /// container that takes its time, not the engine.
     pub stops: usize,
     pub patience: Duration,
+    /// Each is a process in the agent's container until what it waits for is so.
+    pub execs: usize,
     /// Removals and everything else but waits.
     pub others: usize,
 }
@@ -29,6 +31,7 @@ impl Default for Width {
             starts: 8,
             stops: 4,
             patience: Duration::from_millis(250),
+            execs: 8,
             others: 4,
         }
     }
@@ -40,6 +43,7 @@ enum Kind {
     Create,
     Start,
     Stop,
+    Exec,
     Other,
 }
 
@@ -108,7 +112,8 @@ impl Lanes {
 fn kind(call: &Call) -> Kind {
     match call {
         // The engine does nothing for them but tell.
-        Call::Await { .. } | Call::Exec { .. } => Kind::Free,
+        Call::Await { .. } => Kind::Free,
+        Call::Exec { .. } => Kind::Exec,
         Call::CreateContainer { .. } => Kind::Create,
         Call::StartContainer { .. } => Kind::Start,
         Call::StopContainer { .. } => Kind::Stop,
@@ -122,6 +127,7 @@ fn limit(width: Width, kind: Kind) -> usize {
         Kind::Create => width.creates,
         Kind::Start => width.starts,
         Kind::Stop => width.stops,
+        Kind::Exec => width.execs,
         Kind::Other => width.others,
     }
 }
@@ -136,6 +142,18 @@ mod tests {
             id: name.to_owned(),
             grace: None,
         }
+    }
+
+    #[test]
+    fn no_more_processes_wait_in_a_container_than_fit_in_it() {
+        let exec = |id| Call::Exec {
+            container: "agent".to_owned(),
+            command: vec![format!("ready {id}")],
+            deadline: Duration::from_secs(1).into(),
+        };
+        let mut lanes = Lanes::new(Width::default());
+        let entered = (0..100).filter(|id| lanes.enter(OpId(*id), &exec(*id)));
+        assert_eq!(entered.count(), Width::default().execs);
     }
 
     /// However long a container takes to end, the others are asked to end as well.

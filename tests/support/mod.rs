@@ -33,7 +33,9 @@ pub struct Ran {
 impl Stack {
     /// The example shop under its own name, on ports that were free.
     pub fn shop(name: &str) -> Self {
-        let name = format!("sctl-test-{name}-{}", std::process::id());
+        // scripts/test finds by its run what a killed test has left.
+        let run = std::env::var("SCALECTL_TEST_RUN").map_or(String::new(), |run| run + "-");
+        let name = format!("sctl-test-{name}-{run}{}", std::process::id());
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).expect("the test's folder can be made");
         let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");

@@ -98,7 +98,9 @@ pub fn read_spec(path: &Path) -> Result<Spec, BootstrapError> {
     }
 }
 
-/// Makes the CA and each certificate that is missing or no longer does.
+/// Makes the CA and each certificate that is missing or no longer does. Those who
+/// come last (the agent) get another one with any other's: by its own changed
+/// certificate the agent knows that somebody must be told.
 pub fn make_certificates(
     state: &mut State,
     spec: &Spec,
@@ -119,14 +121,15 @@ pub fn make_certificates(
     };
     let authority = Authority::load(&pair).map_err(fault("the stack's CA"))?;
     state.authority = Some(pair);
-    for component in &spec.components {
+    let made_before = made;
+    let (last, first): (Vec<_>, Vec<_>) = spec.components.iter().partition(|it| it.last);
+    for component in first.into_iter().chain(last) {
         let Some(request) = component.certificate_request() else {
             continue;
         };
-        if state
-            .leaves
-            .get(&component.name)
-            .is_none_or(|leaf| !authority.is_good(leaf, &request, now))
+        let leaf = state.leaves.get(&component.name);
+        if leaf.is_none_or(|leaf| !authority.is_good(leaf, &request, now))
+            || (component.last && made > made_before)
         {
             let leaf = authority
                 .sign(&request, now, life)

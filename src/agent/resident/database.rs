@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::certificates::not_after;
 use super::cluster::{Own, View};
@@ -22,6 +22,9 @@ use crate::wire::Url;
 const LOG: Log = Log::new("database");
 /// Less than Patroni's own time-outs, more than a member under load needs.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks while nobody is known to take writes.
+const WITHOUT_PRIMARY: Duration = Duration::from_millis(200);
 
 /// What is known of the cluster now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,9 +74,12 @@ impl Follower {
         let mut ticks = interval(self.config.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let has_primary = self.known.borrow().primary.is_some();
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.haste.notified() => {}
+                // Everybody waits for one.
+                () = sleep(WITHOUT_PRIMARY), if !has_primary => {}
             }
             match self.ask_any().await {
                 Some(view) => self.take_in(view).await,

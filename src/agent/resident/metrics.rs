@@ -21,7 +21,7 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -239,7 +239,10 @@ fn services(text: &mut Text, services: &Services) {
 }
 
 /// What is wrong, if anything is.
-pub fn unhealthy(services: &Services, up: Duration) -> Option<String> {
+pub fn unhealthy(services: &Services, has_pointed: bool, up: Duration) -> Option<String> {
+    if !has_pointed {
+        return Some("no pooler has been pointed at a primary yet".to_owned());
+    }
     services.names().find_map(|name| {
         let answered = services.lock(name)?.last_answer;
         let age = answered.map_or(up, |when| when.elapsed());

@@ -68,7 +68,8 @@ impl Server {
         let (status, body) = match (words.next(), words.next()) {
             (Some("GET"), Some("/metrics")) => ("200 OK", self.metrics()),
             (Some("GET"), Some("/healthz")) => {
-                match unhealthy(&self.services, self.started.elapsed()) {
+                let has_pointed = !self.has_pooler || self.metrics.reloads.now() > 0;
+                match unhealthy(&self.services, has_pointed, self.started.elapsed()) {
                     None => ("200 OK", "ok\n".to_owned()),
                     Some(problem) => ("503 Service Unavailable", format!("{problem}\n")),
                 }

@@ -46,6 +46,32 @@ fn certificates_are_renewed_before_they_end_from_the_state_alone_and_nothing_els
 }
 
 #[test]
+fn the_agent_gets_another_certificate_with_any_other_s_for_it_tells_them() {
+    let stack = Stack::new();
+    let path = stack.input("bootstrap.json");
+    let owner = r#"{"name":"edge","#;
+    let agent = r#"{"name":"agent","uid":UID,"gid":GID,"last":true,"certificate":{"organization":"agent","dns":["agent"]}},"#
+        .replace("UID", &rustix::process::geteuid().as_raw().to_string())
+        .replace("GID", &rustix::process::getegid().as_raw().to_string());
+    let spec = fs::read_to_string(&path).unwrap();
+    let spec = spec.replace(owner, &(agent + owner));
+    fs::write(&path, &spec).unwrap();
+    stack.bootstrap();
+    let before = certificates(&stack);
+    stack.bootstrap();
+    assert_eq!(certificates(&stack), before, "nobody has another");
+
+    // One that is younger than the others from now on.
+    let spec = spec.replace(r#"["db-1","localhost"]"#, r#"["db-1","db-one"]"#);
+    fs::write(&path, spec).unwrap();
+    stack.bootstrap();
+    let now = certificates(&stack);
+    let changed = now.iter().filter(|(path, text)| before[*path] != **text);
+    let changed: Vec<_> = changed.map(|(path, _)| path.as_str()).collect();
+    assert_eq!(changed, ["out/agent/tls/tls.crt", "out/db-1/tls/tls.crt"]);
+}
+
+#[test]
 fn what_a_killed_renewal_did_not_write_the_next_one_does() {
     let stack = Stack::new();
     stack.bootstrap();
