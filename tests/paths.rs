@@ -126,10 +126,16 @@ fn in_app(stack: &Stack, script: &str) -> String {
 fn each_address_of_the_database_leads_where_it_should(stack: &Stack) {
     let told = in_app(
         stack,
-        "import os, psycopg\n\
-         for name in ('DATABASE_URL', 'DATABASE_READ_URL'):\n    \
+        "import os, time, psycopg\n\
+         def is_standby(name):\n    \
              with psycopg.connect(os.environ[name]) as it:\n        \
-                 print(name, it.execute('SELECT pg_is_in_recovery()').fetchone()[0])\n\
+                 return it.execute('SELECT pg_is_in_recovery()').fetchone()[0]\n\
+         print('DATABASE_URL', is_standby('DATABASE_URL'))\n\
+         # A standby answers reads once it has been well for some seconds; the primary until then.\n\
+         deadline = time.monotonic() + 30\n\
+         while not is_standby('DATABASE_READ_URL') and time.monotonic() < deadline:\n    \
+             time.sleep(0.2)\n\
+         print('DATABASE_READ_URL', is_standby('DATABASE_READ_URL'))\n\
          with psycopg.connect(os.environ['DATABASE_SESSION_URL'], autocommit=True) as it:\n    \
              it.execute('CREATE TEMP TABLE mine AS SELECT 41 + 1 AS it')\n    \
              print('session', it.execute('SELECT it FROM mine').fetchone()[0])\n",

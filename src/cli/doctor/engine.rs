@@ -38,6 +38,38 @@ pub(super) fn health_checks(report: &EngineReport) -> Finding {
     }
 }
 
+/// Edge and pooler hand waiting connections from an instance that ends to its
+/// successor by `net.ipv4.tcp_migrate_req`, which Linux has from 5.14 on (source:
+/// its documentation, networking/ip-sysctl). Without it their network cannot start.
+pub(super) fn kernel(report: &EngineReport) -> Finding {
+    const NEEDED: (u32, u32) = (5, 14);
+    match kernel_version(&report.kernel) {
+        Some(found) if found < NEEDED => wrong(
+            "kernel",
+            format!(
+                "Linux {} on the engine's machine: edge and pooler cannot start on it",
+                report.kernel
+            ),
+            "take Linux 5.14 or newer (Debian 12, Ubuntu 22.04)",
+        ),
+        Some(_) => ok("kernel", format!("Linux {}", report.kernel)),
+        None => note(
+            "kernel",
+            format!(
+                "the engine does not say which Linux it runs on ({:?})",
+                report.kernel
+            ),
+            "it must be 5.14 or newer",
+        ),
+    }
+}
+
+/// `6.1.0-18-amd64` -> (6, 1)
+fn kernel_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(|it: char| !it.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 pub(super) fn control_groups(report: &EngineReport) -> Finding {
     let missing: Vec<_> = [
         (report.has_memory_limit, "memory"),
@@ -167,6 +199,7 @@ mod tests {
             forwards_ipv4: true,
             memory_bytes: 2 * GIB,
             is_local: true,
+            kernel: "6.1.0-18-amd64".to_owned(),
             ..EngineReport::default()
         }
     }
@@ -179,6 +212,7 @@ mod tests {
     fn an_engine_with_everything_gets_no_advice() {
         let engine = engine();
         let findings = [
+            kernel(&engine),
             health_checks(&engine),
             control_groups(&engine),
             clock(1),
@@ -201,9 +235,11 @@ mod tests {
             storage_driver: "vfs".to_owned(),
             forwards_ipv4: false,
             has_memory_limit: false,
+            kernel: "5.10.0-28-amd64".to_owned(),
             ..engine()
         };
         let findings = [
+            kernel(&engine),
             health_checks(&engine),
             control_groups(&engine),
             clock(-30),
@@ -217,7 +253,9 @@ mod tests {
         use State::{Note, Wrong};
         assert_eq!(
             states(&findings),
-            [Note, Note, Note, Wrong, Note, Note, Note, Wrong, Note]
+            [
+                Wrong, Note, Note, Note, Wrong, Note, Note, Note, Wrong, Note
+            ]
         );
         assert!(findings.iter().all(|it| it.fix.is_some()), "{findings:?}");
         assert_eq!(forwarding(&engine).map(|it| it.state), Some(Wrong));

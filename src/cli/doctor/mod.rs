@@ -14,7 +14,8 @@ use scalectl_engine_docker::{DockerEngine, EngineReport};
 use scalectl_ui::{Format, Mark, finding_text};
 
 use self::engine::{
-    clock, control_groups, disk, forwarding, free_bytes, health_checks, memory, storage, version,
+    clock, control_groups, disk, forwarding, free_bytes, health_checks, kernel, memory, storage,
+    version,
 };
 use self::finding::{Finding, State, note, ok, wrong};
 use self::stack::{health, images, limits, port_finding, ports};
@@ -83,6 +84,7 @@ async fn look(
     let report = engine.report().await?;
     let mut findings = vec![
         version(&engine.address(), &report),
+        kernel(&report),
         health_checks(&report),
         control_groups(&report),
         clock(engine.clock_ahead_seconds()),
