@@ -5,6 +5,7 @@
 //! from here. Reads /proc, knows no engine. Next: `lock.rs`.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -44,7 +45,7 @@ impl LockOwner {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let pid = std::process::id();
-        let started = started(pid).unwrap_or_default();
+        let started = started(Path::new("/proc"), pid).unwrap_or_default();
         let place = this_place();
         static LOCKS: AtomicU64 = AtomicU64::new(0);
         let count = LOCKS.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +69,7 @@ impl LockOwner {
         if self.place.is_empty() || self.place != this_place() {
             return None;
         }
-        Some(started(self.pid) == Some(self.started))
+        lives(Path::new("/proc"), self.pid, self.started)
     }
 
     pub(crate) fn to_label(&self) -> String {
@@ -104,9 +105,20 @@ fn this_place() -> String {
     }
 }
 
+/// Whether the process that began then lives; none where that is not shown. With
+/// `hidepid`, /proc shows nobody but root the processes of others: neither this
+/// one, if it lives, nor the first one, which always does.
+fn lives(proc: &Path, pid: u32, since: u64) -> Option<bool> {
+    let is_shown = |pid: u32| std::fs::read(proc.join(format!("{pid}/stat"))).is_ok();
+    match is_shown(pid) || is_shown(1) {
+        true => Some(started(proc, pid) == Some(since)),
+        false => None,
+    }
+}
+
 /// When a process began; none if it is not there, or only its remains are.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn started(proc: &Path, pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(proc.join(format!("{pid}/stat"))).ok()?;
     // The program's name stands in parentheses and can hold anything.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
@@ -159,6 +171,24 @@ mod tests {
             LockOwner::from_label("a form of the future").is_alive(),
             None
         );
+    }
+
+    #[test]
+    fn a_process_that_is_hidden_is_not_taken_for_dead() {
+        let proc = std::env::temp_dir().join(format!("fixes-proc-{}", std::process::id()));
+        let show = |pid: u32| {
+            let folder = proc.join(pid.to_string());
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::copy("/proc/self/stat", folder.join("stat")).unwrap();
+        };
+        std::fs::create_dir_all(&proc).unwrap();
+        let since = LockOwner::this("up").started;
+        assert_eq!(lives(&proc, 70, since), None, "not even the first is shown");
+        show(71);
+        assert_eq!(lives(&proc, 71, since), Some(true), "its own are shown");
+        show(1);
+        assert_eq!(lives(&proc, 70, since), Some(false), "all are shown");
+        std::fs::remove_dir_all(&proc).unwrap();
     }
 
     #[test]
