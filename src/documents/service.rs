@@ -195,6 +195,10 @@ pub struct Logging {
 #[serde(deny_unknown_fields, default)]
 pub struct Extension {
     pub update: Update,
+    /// A service without a health check counts as well when its container has run
+    /// this long without an end; without this it does as soon as it is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Span>,
     /// Run once a new container of this service is well; it counts as well after that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<Drain>,

@@ -79,11 +79,11 @@ pub enum Conflict {
         running: u8,
         wanted: u8,
     },
-    #[error("the volume {volume} holds data of a database member that this phase does not have")]
+    #[error("the volume {volume} holds data of a database member that would be left out")]
     #[diagnostic(
         code(scalectl::plan::member_left_behind),
         help(
-            "it may hold newer writes than the others: bring the larger phase up, then `scalectl migrate` to the smaller one"
+            "it may hold newer writes than the others: bring up what has that member (the larger phase, `size: ha`); for fewer members take a dump (`scalectl db dump`), begin anew (`scalectl down --volumes`) and restore it"
         )
     )]
     MemberLeftBehind { volume: String },
@@ -120,10 +120,7 @@ pub(crate) fn refuse(
 }
 
 fn other_phase(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {
-    let wanted = compose.about.as_ref().map(|about| about.phase);
-    if let (Some(wanted), Some(running)) = (wanted, observed.phase)
-        && wanted != running
-    {
+    if let Some((wanted, running)) = phases_that_differ(compose, observed) {
         conflicts.push(Conflict::OtherPhase {
             project: compose.name.clone(),
             running,
@@ -132,8 +129,17 @@ fn other_phase(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Confl
     }
 }
 
+/// The phase that is wanted and the one that runs, where they are not the same.
+fn phases_that_differ(compose: &Compose, observed: &Observed) -> Option<(u8, u8)> {
+    let phases = (compose.about.as_ref()?.phase, observed.phase?);
+    (phases.0 != phases.1).then_some(phases)
+}
+
+/// Whether the stack runs or is down: a smaller one would stop a member that may
+/// be the primary, or start others beside the newest data. What another phase
+/// would leave out is told by its own conflict.
 fn members_left_behind(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {
-    if compose.services.is_empty() || observed.phase.is_some() {
+    if compose.services.is_empty() || phases_that_differ(compose, observed).is_some() {
         return;
     }
     let wanted: BTreeSet<_> = compose

@@ -13,6 +13,9 @@ use crate::spec::{self, Making};
 /// Source: Docker Engine API, version history of 1.44.
 const MANY_NETWORKS_PER_CREATE: (u32, u32) = (1, 44);
 
+/// How long a container without a health check runs before it counts as well,
+/// where its service does not say: a program that cannot start ends sooner.
+pub(crate) const SETTLE: Span = Span::seconds(1);
 const INTERVAL_WITHOUT_START: Span = Span::seconds(3);
 
 /// The operations after which a container is there, runs, and is well.
@@ -92,9 +95,33 @@ impl<'a> Planner<'a, '_> {
         service: &Service,
         container: &str,
         cause: &Cause,
+        after: Vec<OpId>,
+    ) -> Option<OpId> {
+        self.await_state(service, container, wait_of(service), cause, after)
+    }
+
+    /// The same for one of which it is not known whether it stays: it is waited
+    /// for although its service says nothing of when it is well.
+    pub(crate) fn await_settled(
+        &mut self,
+        service: &Service,
+        container: &str,
+        cause: &Cause,
+        after: Vec<OpId>,
+    ) -> Option<OpId> {
+        let wait = wait_of(service).unwrap_or(Await::Well { settle: SETTLE });
+        self.await_state(service, container, Some(wait), cause, after)
+    }
+
+    fn await_state(
+        &mut self,
+        service: &Service,
+        container: &str,
+        wait: Option<Await>,
+        cause: &Cause,
         mut after: Vec<OpId>,
     ) -> Option<OpId> {
-        let well = wait_of(service).map(|wait| {
+        let well = wait.map(|wait| {
             let call = Call::Await {
                 container: container.to_owned(),
                 wait,
@@ -187,11 +214,15 @@ fn check_often(check: &mut Healthcheck) {
     }
 }
 
-/// How a wait for a service's containers ends well; `None` for one without a check.
+/// How a wait for a service's containers ends well; `None` for one that says
+/// nothing of it.
 fn wait_of(service: &Service) -> Option<Await> {
     match (service.is_one_shot(), &service.healthcheck) {
         (true, _) => Some(Await::Completed),
         (false, Some(_)) => Some(Await::Healthy),
-        (false, None) => None,
+        (false, None) => {
+            let settle = service.extension.settle?;
+            Some(Await::Well { settle })
+        }
     }
 }

@@ -165,10 +165,7 @@ fn by_state(service: &Service, container: &ObservedContainer) -> Verdict {
             (Health::Healthy, _) | (_, None) => Verdict::Right,
             _ => Verdict::Await(Cause::NotHealthy),
         },
-        ContainerState::Restarting => match service.healthcheck {
-            Some(_) => Verdict::Await(not_running(container)),
-            None => Verdict::Right,
-        },
+        ContainerState::Restarting => Verdict::Await(not_running(container)),
         ContainerState::Paused => Verdict::Unpause(not_running(container)),
         _ if is_done(service, container) => Verdict::Right,
         _ => Verdict::Start(not_running(container)),

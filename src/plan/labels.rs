@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use scalectl_documents::{Condition, Service};
+use scalectl_documents::{Compose, Condition, Service};
 
 use crate::values;
 
@@ -20,7 +20,7 @@ pub struct Labels {
     pub lock: &'static str,
     /// On a container: which values of the caller's it was made with.
     pub values: &'static str,
-    /// On the bootstrap container: the phase it prepared.
+    /// On every container and volume: the phase that it was made for.
     pub phase: &'static str,
     /// On a volume: `member` for a database member's data.
     pub data: &'static str,
@@ -68,7 +68,7 @@ fn pairs<const N: usize>(pairs: [(&str, String); N]) -> Map {
 }
 
 pub(crate) fn of_container(
-    project: &str,
+    compose: &Compose,
     name: &str,
     number: u32,
     service: &Service,
@@ -76,7 +76,9 @@ pub(crate) fn of_container(
     image_id: &str,
     values: &BTreeMap<String, u32>,
 ) -> Map {
+    let project = &compose.name;
     let mut labels = service.labels.clone();
+    labels.extend(of_phase(compose));
     labels.extend(pairs([
         (LABELS.project, project.to_owned()),
         (LABELS.service, name.to_owned()),
@@ -107,10 +109,17 @@ pub(crate) fn of_network(project: &str, key: &str, given: &Map) -> Map {
     labels
 }
 
-pub(crate) fn of_volume(project: &str, given: &Map) -> Map {
+pub(crate) fn of_volume(compose: &Compose, given: &Map) -> Map {
     let mut labels = given.clone();
-    labels.extend(pairs([(LABELS.project, project.to_owned())]));
+    labels.extend(of_phase(compose));
+    labels.extend(pairs([(LABELS.project, compose.name.clone())]));
     labels
+}
+
+/// Outside of the hash, so that a container may stay when the phase is another.
+fn of_phase(compose: &Compose) -> Option<(String, String)> {
+    let about = compose.about.as_ref()?;
+    Some((LABELS.phase.to_owned(), about.phase.to_string()))
 }
 
 /// Compose's own form: `name:condition:restart`, comma separated.

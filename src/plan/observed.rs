@@ -14,6 +14,9 @@ pub struct Observed {
     pub engine: EngineFacts,
     /// The phase that runs, from the label of a container of ours that has one.
     pub phase: Option<u8>,
+    /// The largest phase that a volume of ours was made for: what a stack that is
+    /// down was, as far as can be told.
+    pub phase_of_volumes: Option<u8>,
     /// Containers by name: the project's own and all others, because any of
     /// them can hold a name or a port that is wanted.
     pub containers: BTreeMap<String, ObservedContainer>,
@@ -117,6 +120,15 @@ pub struct ImageFacts {
     pub id: String,
 }
 
+impl Ownership {
+    /// Of what plain `docker compose` made for a project.
+    pub fn composed(project: &str) -> Self {
+        Self::Foreign {
+            owner: format!("compose project {project}"),
+        }
+    }
+}
+
 impl Observed {
     /// The project's own containers, by name.
     pub fn ours(&self) -> impl Iterator<Item = (&String, &ObservedContainer)> {
@@ -133,6 +145,20 @@ impl Observed {
             .collect();
         found.sort_by_key(|(_, container)| container.number);
         found
+    }
+
+    /// The phase that runs, or else the one that its volumes tell of.
+    pub fn last_phase(&self) -> Option<u8> {
+        self.phase.or(self.phase_of_volumes)
+    }
+
+    /// Containers that plain `docker compose` made under the project's name.
+    pub fn composed(&self, project: &str) -> Vec<&String> {
+        let composed = Ownership::composed(project);
+        let all = self.containers.iter();
+        all.filter(|(_, it)| it.ownership == composed)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Whether anything of the project is there.

@@ -108,6 +108,10 @@ pub enum Await {
     Healthy,
     /// It ended with exit code 0.
     Completed,
+    /// Well by what the container itself has: its health check succeeds; without
+    /// one, a one-shot ended with 0 and any other has run for `settle` without an
+    /// end. For services without a check, and where no document is at hand.
+    Well { settle: Span },
 }
 
 /// A file that goes into a container.
@@ -238,6 +242,10 @@ impl Call {
                 wait: Await::Completed,
                 ..
             } => "await-completed",
+            Self::Await {
+                wait: Await::Well { .. },
+                ..
+            } => "await-well",
         }
     }
 }

@@ -79,7 +79,7 @@ fn volumes(
             continue;
         }
         let after = forget_fillers(compose, key, &name, fleet, removed, graph);
-        let labels = labels::of_volume(&compose.name, &volume.labels);
+        let labels = labels::of_volume(compose, &volume.labels);
         let call = Call::CreateVolume {
             name: name.clone(),
             labels,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scalectl_documents::Span;
 
+use crate::create::SETTLE;
 use crate::fleet::{Fleet, Seen};
 use crate::graph::Graph;
 use crate::observed::{Health, Observed, ObservedContainer};
@@ -102,15 +103,17 @@ impl<'a> Restart<'_, 'a> {
             container: container.clone(),
         };
         let started = self.graph.add(start, cause, after);
-        let mut well = started;
-        if it.health != Health::None {
-            let call = Call::Await {
-                container,
-                wait: Await::Healthy,
-                deadline: self.deadline,
-            };
-            well = self.graph.add(call, cause, [started]);
-        }
+        // Nothing is known of the check of one that does not run, nor of none.
+        let wait = match it.health {
+            Health::None => Await::Well { settle: SETTLE },
+            _ => Await::Healthy,
+        };
+        let call = Call::Await {
+            container,
+            wait,
+            deadline: self.deadline,
+        };
+        let well = self.graph.add(call, cause, [started]);
         self.order.entry(&it.service).or_default().push(well);
         self.turns.insert(stem(&it.service), well);
         started

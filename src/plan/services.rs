@@ -233,7 +233,7 @@ impl<'a> Planner<'a, '_> {
             Verdict::Right | Verdict::Replace(_) => {}
             Verdict::Await(cause) => {
                 let after = change.before.clone();
-                let well = self.await_well(change.service, container, cause, after);
+                let well = self.await_settled(change.service, container, cause, after);
                 change.ready.well.extend(well);
             }
             Verdict::Start(cause) => {

@@ -68,7 +68,7 @@ pub(crate) fn container(
     let hash = compose.hash_of(service);
     let spec = ContainerSpec {
         labels: labels::of_container(
-            &compose.name,
+            compose,
             service_name,
             making.number,
             service,

@@ -32,7 +32,7 @@ impl fmt::Display for Plan {
             writeln!(f)?;
         }
         for volume in &self.keeps {
-            writeln!(f, "keeps volume {volume} (`--volumes` removes it)")?;
+            writeln!(f, "keeps volume {volume}")?;
         }
         Ok(())
     }

@@ -23,9 +23,7 @@ pub fn plan_text(plan: &Plan) -> String {
     lines.push(String::new());
     lines.push(summary(plan));
     for volume in &plan.keeps {
-        lines.push(format!(
-            "keeps volume {volume} with its data (`--volumes` removes it)"
-        ));
+        lines.push(format!("keeps volume {volume} with its data"));
     }
     lines.join("\n") + "\n"
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use scalectl_execute::{Event, Outcome, Report};
 use scalectl_plan::{Await, Call, OpId, Operation, Plan};
+use serde::Serialize;
 
-use crate::printer::Printer;
+use crate::printer::{Format, Printer};
 
 /// The display of one run.
 pub struct Progress<'a> {
@@ -17,6 +18,19 @@ pub struct Progress<'a> {
     bars: MultiProgress,
     live: BTreeMap<OpId, ProgressBar>,
     done: usize,
+}
+
+/// An event as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
 }
 
 impl<'a> Progress<'a> {
@@ -36,8 +50,12 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Shows one event.
+    /// Shows one event; as JSON it is data, too.
     pub fn show(&mut self, event: &Event) {
+        if self.printer.format == Format::Json {
+            // Nobody reading it is no reason to end what is under way.
+            let _ = self.printer.data(&self.json(event));
+        }
         match event {
             Event::Started { id } => self.started(*id),
             Event::Ended {
@@ -47,6 +65,22 @@ impl<'a> Progress<'a> {
             } => self.ended(*id, *outcome, *elapsed),
             Event::Stopping => self.line("stopping: waiting for the calls that are under way"),
         }
+    }
+
+    /// One line: the event, and of which operation it tells.
+    fn json(&self, event: &Event) -> String {
+        let operation = match event {
+            Event::Started { id } | Event::Ended { id, .. } => self.operations.get(id),
+            Event::Stopping => None,
+        };
+        let line = Line {
+            event,
+            call: operation.map(|it| it.call.verb()),
+            subject: operation.map(|it| it.call.subject()),
+            cause: operation.map(|it| it.cause.to_string()),
+        };
+        // Texts and numbers always serialise.
+        serde_json::to_string(&line).unwrap_or_default() + "\n"
     }
 
     /// Takes the live lines away.
@@ -165,6 +199,10 @@ fn present(call: &Call) -> String {
             wait: Await::Completed,
             ..
         } => format!("waiting until {subject} is done"),
+        Call::Await {
+            wait: Await::Well { .. },
+            ..
+        } => format!("waiting whether {subject} stays up"),
     }
 }
 
@@ -181,9 +219,52 @@ fn past(call: &Call) -> Option<String> {
             wait: Await::Completed,
             ..
         } => Some(format!("{subject} is done")),
+        Call::Await {
+            wait: Await::Well { .. },
+            ..
+        } => Some(format!("{subject} is well")),
         Call::StopContainer { .. } => Some(format!("stopped {subject}")),
         Call::RemoveVolume { .. } => Some(format!("destroyed volume {subject}")),
         Call::Exec { command, .. } => Some(format!("{subject}: `{}` is done", command.join(" "))),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scalectl_plan::Cause;
+
+    use super::*;
+
+    #[test]
+    fn an_event_as_json_is_one_line_that_says_of_what_it_tells() {
+        let call = Call::StartContainer {
+            container: "shop-app-1".to_owned(),
+        };
+        let plan = Plan {
+            project: "shop".to_owned(),
+            operations: vec![Operation {
+                id: OpId(1),
+                call,
+                cause: Cause::Missing,
+                after: Vec::new(),
+            }],
+            keeps: Vec::new(),
+            fingerprint: String::new(),
+        };
+        let progress = Progress::new(Printer::new(Format::Json), &plan);
+        let ended = Event::Ended {
+            id: OpId(1),
+            outcome: Outcome::Done,
+            elapsed: Duration::from_millis(7),
+        };
+        assert_eq!(
+            progress.json(&ended),
+            "{\"event\":\"ended\",\"id\":1,\"outcome\":\"done\",\"elapsed_ms\":7,\"call\":\"start\",\"subject\":\"shop-app-1\",\"cause\":\"missing\"}\n"
+        );
+        assert_eq!(
+            progress.json(&Event::Stopping),
+            "{\"event\":\"stopping\"}\n"
+        );
     }
 }

@@ -54,7 +54,15 @@ impl DockerEngine {
         )
         .map_err(|fault| self.reading("tell what is there", fault))?;
         let project = &scope.project;
-        let phase = phase(project, &found);
+        let ours = found
+            .iter()
+            .filter(|it| whose(project, it) == Ownership::Ours);
+        let phase = phase(ours.filter_map(|it| it.labels.as_ref()));
+        let ours = volumes
+            .iter()
+            .map(|it| &it.labels)
+            .filter(|it| it.get(LABELS.project) == Some(project));
+        let phase_of_volumes = self::phase(ours);
         let witnessed = witnessed(&scope.images, &found);
         let mut containers: BTreeMap<_, _> = found
             .into_iter()
@@ -74,6 +82,7 @@ impl DockerEngine {
         Ok(Observed {
             engine: EngineFacts { api: self.api },
             phase,
+            phase_of_volumes,
             containers,
             networks: networks
                 .into_iter()
@@ -169,7 +178,7 @@ pub(crate) fn ownership(
         (Some(found), _) if found == project => return Ownership::Ours,
         (Some(other), _) => format!("scalectl project {other}"),
         (None, _) if get(LABELS.lock).is_some() => "the lock of scalectl".to_owned(),
-        (None, Some(other)) => format!("compose project {other}"),
+        (None, Some(other)) => return Ownership::composed(other),
         (None, None) => what(),
     };
     Ownership::Foreign { owner }
@@ -200,24 +209,34 @@ fn witnessed(
     shown.collect()
 }
 
-fn phase(project: &str, containers: &[ContainerSummary]) -> Option<u8> {
-    let labels = containers
-        .iter()
-        .filter_map(|summary| summary.labels.as_ref());
-    let mut ours = labels.filter(|labels| {
-        labels
-            .get(LABELS.project)
-            .is_some_and(|found| found == project)
-    });
-    ours.find_map(|labels| labels.get(LABELS.phase)?.parse().ok())
+fn phase<'a>(labels: impl Iterator<Item = &'a Labels>) -> Option<u8> {
+    let phases = labels.filter_map(|labels| labels.get(LABELS.phase)?.parse().ok());
+    phases.max()
+}
+
+/// Whose a container is: labels alone do not tell, for `docker commit` hands them
+/// on to an image, and the image to whatever is run from it.
+fn whose(project: &str, summary: &ContainerSummary) -> Ownership {
+    let none = Labels::new();
+    let labels = summary.labels.as_ref().unwrap_or(&none);
+    let image = || format!("image {}", summary.image.as_deref().unwrap_or_default());
+    let found = ownership(project, labels, image);
+    let get = |name: &str| labels.get(name).map_or("", String::as_str);
+    let (service, number) = (get(LABELS.service), get(LABELS.number));
+    let name = format!("{project}-{service}-{number}");
+    match found == Ownership::Ours && own_name(summary) != Some(&name) {
+        true => Ownership::Foreign {
+            owner: format!("with the labels of {name}"),
+        },
+        false => found,
+    }
 }
 
 fn container(project: &str, summary: ContainerSummary) -> Option<(String, ObservedContainer)> {
     let (state, health) = (status::state(&summary), status::health(&summary));
     let name = own_name(&summary)?.to_owned();
+    let ownership = whose(project, &summary);
     let labels = summary.labels.unwrap_or_default();
-    let image = summary.image.unwrap_or_default();
-    let ownership = ownership(project, &labels, || format!("image {image}"));
     let is_ours = ownership == Ownership::Ours;
     let label = |name: &str| {
         labels

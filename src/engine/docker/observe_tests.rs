@@ -113,3 +113,24 @@ fn a_foreign_containers_labels_are_not_taken_for_ours() {
     let (_, found) = container("shop", summary).unwrap();
     assert_eq!((found.service.as_str(), found.number), ("", 0));
 }
+
+#[test]
+fn a_container_run_from_a_commit_of_ours_is_not_ours() {
+    let summary = |name: &str| ContainerSummary {
+        names: Some(vec![format!("/{name}")]),
+        labels: Some(labels(&[
+            (LABELS.project, "shop"),
+            (LABELS.service, "app"),
+            (LABELS.number, "1"),
+        ])),
+        ..Default::default()
+    };
+    let ownership = |name: &str| container("shop", summary(name)).unwrap().1.ownership;
+    assert_eq!(ownership("shop-app-1"), Ownership::Ours);
+    assert_eq!(
+        ownership("dbg"),
+        Ownership::Foreign {
+            owner: "with the labels of shop-app-1".to_owned()
+        }
+    );
+}

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
+};
 use bollard::query_parameters::InspectContainerOptions;
 use scalectl_documents::Span;
 use scalectl_engine::{EngineError, LogTail};
@@ -48,6 +50,7 @@ pub(crate) fn word(wait: Await) -> &'static str {
     match wait {
         Await::Healthy => "healthy",
         Await::Completed => "done",
+        Await::Well { .. } => "well",
     }
 }
 
@@ -58,7 +61,13 @@ impl DockerEngine {
         wait: Await,
         deadline: Span,
     ) -> Result<(), EngineError> {
-        match tokio::time::timeout(deadline.0, self.wait_without_end(container, wait)).await {
+        let waits = async {
+            match wait {
+                Await::Well { settle } => self.until_well(container, settle).await,
+                _ => self.wait_without_end(container, wait).await,
+            }
+        };
+        match tokio::time::timeout(deadline.0, waits).await {
             Ok(ended) => ended,
             Err(_) => Err(self.too_late(container, wait, deadline).await),
         }
@@ -95,6 +104,43 @@ impl DockerEngine {
                 Verdict::Look => tokio::time::sleep(PAUSE).await,
                 bad => return Err(self.explain(container, wait, bad).await),
             }
+        }
+    }
+
+    /// What a container has tells what is waited for, so it is inspected first. One
+    /// without a check is seen twice, `settle` apart, in one life: its time by the
+    /// engine's clock needs no comparison with the one here.
+    async fn until_well(&self, container: &str, settle: Span) -> Result<(), EngineError> {
+        let mut life = None;
+        loop {
+            let found = match self.inspect(container).await {
+                Ok(found) => found,
+                Err(Fault::Unsent(_) | Fault::Lost(_)) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(fault) if fault.status() == Some(404) => {
+                    let subject = container.to_owned();
+                    return Err(EngineError::Gone { subject });
+                }
+                Err(fault) => return Err(self.blind(container, fault)),
+            };
+            if let Some(wait) = own_wait(&found) {
+                return self.wait_without_end(container, wait).await;
+            }
+            let wait = Await::Well { settle };
+            let pause = match from_inspect(&found, wait) {
+                Verdict::NotYet => match life_of(&found) {
+                    Some(now) if life.as_ref() == Some(&now) => return Ok(()),
+                    Some(now) => {
+                        life = Some(now);
+                        settle.0
+                    }
+                    None => PAUSE,
+                },
+                bad => return Err(self.explain(container, wait, bad).await),
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -239,6 +285,29 @@ fn from_inspect(found: &ContainerInspectResponse, wait: Await) -> Verdict {
         }
         _ => Verdict::NotYet,
     }
+}
+
+/// The wait that fits what a container has; none for one that only has to run.
+fn own_wait(found: &ContainerInspectResponse) -> Option<Await> {
+    let state = found.state.as_ref();
+    let health = state.and_then(|state| state.health.as_ref()?.status);
+    let policy = found.host_config.as_ref();
+    let policy = policy.and_then(|it| it.restart_policy.as_ref()?.name);
+    use RestartPolicyNameEnum as Name;
+    match (health, policy) {
+        (None | Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY), policy) => {
+            let is_one_shot = matches!(policy, None | Some(Name::NO | Name::EMPTY));
+            is_one_shot.then_some(Await::Completed)
+        }
+        (Some(_), _) => Some(Await::Healthy),
+    }
+}
+
+/// When the life began that a container has now; none if it does not run.
+fn life_of(found: &ContainerInspectResponse) -> Option<String> {
+    let state = found.state.as_ref()?;
+    let is_running = state.status == Some(ContainerStateStatusEnum::RUNNING);
+    state.started_at.clone().filter(|_| is_running)
 }
 
 fn is_hopeless(found: &ContainerInspectResponse) -> bool {

@@ -93,3 +93,25 @@ fn a_container_that_is_brought_back_gets_five_tries() {
         ended(1)
     );
 }
+
+#[test]
+fn what_is_well_follows_from_what_the_container_has() {
+    use bollard::models::{HostConfig, RestartPolicy};
+    let with_policy = |mut found: ContainerInspectResponse, name| {
+        let policy = RestartPolicy {
+            name: Some(name),
+            ..Default::default()
+        };
+        found.host_config = Some(HostConfig {
+            restart_policy: Some(policy),
+            ..Default::default()
+        });
+        own_wait(&found)
+    };
+    use RestartPolicyNameEnum as Name;
+    let running = || found(ContainerStateStatusEnum::RUNNING, 0, 0);
+    let checked = healthy(HealthStatusEnum::STARTING);
+    assert_eq!(with_policy(checked, Name::ALWAYS), Some(Await::Healthy));
+    assert_eq!(with_policy(running(), Name::NO), Some(Await::Completed));
+    assert_eq!(with_policy(running(), Name::ALWAYS), None, "it has to run");
+}

@@ -230,10 +230,18 @@ impl World {
         let wanted = match wait {
             Await::Healthy => "healthy",
             Await::Completed => "done",
+            Await::Well { .. } => "well",
         };
+        let is_one_shot = it.spec.service.is_one_shot();
         let (container, tail) = (container.to_owned(), LogTail::default());
         match (&it.state, wait) {
             (ContainerState::Exited { code: 0 }, Await::Completed) => Ok(()),
+            (ContainerState::Exited { code: 0 }, Await::Well { .. }) if is_one_shot => Ok(()),
+            (ContainerState::Running, Await::Well { .. })
+                if matches!(it.health, Health::Healthy | Health::None) =>
+            {
+                Ok(())
+            }
             (ContainerState::Exited { code }, _) => Err(EngineError::Ended {
                 container,
                 service,

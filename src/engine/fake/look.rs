@@ -39,7 +39,8 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
     });
     Observed {
         engine: EngineFacts { api: world.api },
-        phase: phase(world, project),
+        phase: phase(project, world.containers.values().map(|it| &it.labels)),
+        phase_of_volumes: phase(project, world.volumes.values()),
         networks: networks.collect(),
         volumes: volumes.collect(),
         images: images.collect(),
@@ -47,11 +48,10 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
     }
 }
 
-fn phase(world: &World, project: &str) -> Option<u8> {
-    let all = world.containers.values();
-    let ours = all.filter(|it| ownership(project, &it.labels) == Ownership::Ours);
-    let mut phases = ours.filter_map(|it| it.labels.get(LABELS.phase)?.parse().ok());
-    phases.next()
+fn phase<'a>(project: &str, labels: impl Iterator<Item = &'a Labels>) -> Option<u8> {
+    let ours = labels.filter(|it| ownership(project, it) == Ownership::Ours);
+    let phases = ours.filter_map(|it| it.get(LABELS.phase)?.parse().ok());
+    phases.max()
 }
 
 pub(crate) fn ownership(project: &str, labels: &Labels) -> Ownership {

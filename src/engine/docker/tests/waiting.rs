@@ -11,7 +11,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Project, create, engine, health, start, wait};
-use scalectl_documents::Restart;
+use scalectl_documents::{Restart, Span};
 use scalectl_engine::{Engine, EngineError};
 use scalectl_plan::{Await, Call};
 
@@ -189,5 +189,32 @@ async fn a_removed_container_is_gone_for_who_waits_and_for_who_starts_it() {
             matches!(error, EngineError::Gone { .. }),
             "{call:?} gave {error}"
         );
+    }
+}
+
+#[tokio::test]
+async fn one_without_a_check_is_well_when_it_stays_up_and_not_when_it_ends_again_and_again() {
+    let project = Project::new("settles");
+    let engine = engine().await;
+    let well = Await::Well {
+        settle: Span::seconds(1),
+    };
+    for (service, script, code) in [
+        ("stays", "sleep 600", None),
+        ("loops", "sleep 0.1; echo no module; exit 7", Some(7)),
+    ] {
+        let mut spec = project.shell(service, script);
+        spec.service.restart = Restart::Always;
+        engine.apply(&create(&spec)).await.unwrap();
+        engine.apply(&start(&spec.name)).await.unwrap();
+        let ended = engine.apply(&wait(&spec.name, well, 60)).await;
+        match (ended, code) {
+            (Ok(()), None) => {}
+            (Err(EngineError::Ended { code, tail, .. }), Some(expected)) => {
+                assert_eq!(code, expected);
+                assert!(tail.0.contains(&"no module".to_owned()), "{:?}", tail.0);
+            }
+            (ended, _) => panic!("{service}: {ended:?}"),
+        }
     }
 }

@@ -129,12 +129,61 @@ fn data_of_a_member_that_the_phase_lacks_is_not_left_behind() {
     let less = STACK.replace("db-1-data", "db-2-data");
     assert_snapshot!(scene.refusal(&less), @"
     nothing was changed: one thing stands in the way
-    - the volume shop_db-1-data holds data of a database member that this phase does not have
-      help: it may hold newer writes than the others: bring the larger phase up, then `scalectl migrate` to the smaller one
+    - the volume shop_db-1-data holds data of a database member that would be left out
+      help: it may hold newer writes than the others: bring up what has that member (the larger phase, `size: ha`); for fewer members take a dump (`scalectl db dump`), begin anew (`scalectl down --volumes`) and restore it
     ");
     assert!(
         !scene.plan(STACK).is_empty(),
         "the phase that has the member may come up"
+    );
+}
+
+#[test]
+fn a_member_of_a_running_cluster_is_not_left_out_by_a_smaller_size() {
+    let member =
+        "db-2: {image: db, restart: always, volumes: [{source: db-2-data, target: /data}]}";
+    let small =
+        "name: shop\nx-scalectl: {phase: 2}\nservices:\n  app: {image: app, restart: always}\n";
+    let volumes = "volumes: {db-2-data: {labels: {dev.scalectl.data: member}}}\n";
+    let scene = Scene::after(&format!("{small}  {member}\n{volumes}"));
+    assert!(
+        scene
+            .refusal(small)
+            .contains("the volume shop_db-2-data holds data"),
+        "the member may be the primary"
+    );
+    scene.run(&scene.plan_down(Volumes::Remove));
+    assert!(
+        !scene.plan(small).is_empty(),
+        "without its data nothing is left out"
+    );
+}
+
+#[test]
+fn the_phase_is_known_from_any_container_that_is_left() {
+    let scene = Scene::after(STACK);
+    let names: Vec<_> = scene.world().containers.keys().cloned().collect();
+    for gone in names.iter().filter(|name| *name != "shop-worker-1") {
+        scene.world().remove_by_force(gone);
+    }
+    assert!(
+        scene
+            .refusal(&STACK.replace("phase: 1", "phase: 2"))
+            .contains("shop runs phase 1"),
+        "bootstrap's container can be pruned"
+    );
+}
+
+#[test]
+fn a_stack_that_is_down_is_known_to_have_been_of_the_phase_that_made_its_volumes() {
+    let scene = Scene::after(&STACK.replace("phase: 1", "phase: 2"));
+    assert_eq!(scene.look(STACK).phase, Some(2));
+    scene.run(&scene.plan_down(Volumes::Keep));
+    let seen = scene.look(STACK);
+    assert_eq!((seen.phase, seen.phase_of_volumes), (None, Some(2)));
+    assert!(
+        !scene.plan(STACK).is_empty(),
+        "what is down may come up as another phase that has all its members"
     );
 }
 

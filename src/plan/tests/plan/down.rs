@@ -24,9 +24,9 @@ fn down_stops_users_first_and_keeps_volumes() {
     13 shop-pooler-net-1  stop             not wanted  after 10
     14 shop-pooler-net-1  remove           not wanted  after 13
     15 shop_default       remove-network   not wanted  after 2, 4, 6, 7, 9, 14
-    keeps volume shop_db-1-data (`--volumes` removes it)
-    keeps volume shop_pooler-conf (`--volumes` removes it)
-    keeps volume shop_state (`--volumes` removes it)
+    keeps volume shop_db-1-data
+    keeps volume shop_pooler-conf
+    keeps volume shop_state
     ");
 }
 

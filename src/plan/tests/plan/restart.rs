@@ -45,11 +45,13 @@ fn members_of_a_cluster_and_copies_of_a_service_take_turns_after_what_they_need(
      6 shop-db-1-1    await-healthy    restart asked  after 5
      7 shop-app-1     stop             restart asked  after 6
      8 shop-app-1     start            restart asked  after 7
-     9 shop-app-2     stop             restart asked  after 8
-    10 shop-app-2     start            restart asked  after 9
-    11 shop-db-2-1    stop             restart asked  after 6
-    12 shop-db-2-1    start            restart asked  after 11
-    13 shop-db-2-1    await-healthy    restart asked  after 12
+     9 shop-app-1     await-well       restart asked  after 8
+    10 shop-app-2     stop             restart asked  after 9
+    11 shop-app-2     start            restart asked  after 10
+    12 shop-app-2     await-well       restart asked  after 11
+    13 shop-db-2-1    stop             restart asked  after 6
+    14 shop-db-2-1    start            restart asked  after 13
+    15 shop-db-2-1    await-healthy    restart asked  after 14
     ");
 }
 
@@ -61,8 +63,9 @@ fn whoever_lives_in_a_restarted_network_is_restarted_with_it() {
     1 shop-pooler-1      stop             network of shop-pooler-net-1 is gone
     2 shop-pooler-net-1  stop             restart asked  after 1
     3 shop-pooler-net-1  start            restart asked  after 2
-    4 shop-pooler-1      start            network of shop-pooler-net-1 is gone  after 3
-    5 shop-pooler-1      await-healthy    network of shop-pooler-net-1 is gone  after 4
+    4 shop-pooler-net-1  await-well       restart asked  after 3
+    5 shop-pooler-1      start            network of shop-pooler-net-1 is gone  after 3
+    6 shop-pooler-1      await-healthy    network of shop-pooler-net-1 is gone  after 5
     ");
     scene.run(&plan);
     assert!(
@@ -90,6 +93,19 @@ fn only_the_named_service_is_restarted_and_nothing_is_made_anew() {
     );
     scene.run(&plan);
     assert!(scene.plan(STACK).is_empty(), "it is right as it was");
+}
+
+#[test]
+fn one_that_does_not_run_is_waited_for_like_any_other() {
+    let scene = Scene::after(STACK);
+    scene.world().kill("shop-app-1", 1);
+    let plan = plan(&scene, STACK, &["app"]);
+    assert_eq!(steps(&plan), ["start shop-app-1", "await-well shop-app-1"]);
+    scene.world().never_healthy.insert("app".to_owned());
+    assert!(
+        scene.run_until(&plan, |_| false).is_err(),
+        "started is not yet well"
+    );
 }
 
 #[test]

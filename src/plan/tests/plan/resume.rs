@@ -171,3 +171,33 @@ fn dependents_wait_for_one_that_runs_and_is_not_healthy() {
         "nothing that waits for it was started"
     );
 }
+
+const WORKER: &str =
+    "name: shop\nservices: {worker: {image: app, restart: always, x-scalectl: {settle: 1s}}}\n";
+
+#[test]
+fn a_worker_that_ends_again_and_again_fails_the_up_that_started_it() {
+    let scene = Scene::new();
+    scene.world().ends_with.insert("worker".to_owned(), 1);
+    let plan = scene.plan(WORKER);
+    let ended = scene.run_until(&plan, |_| false);
+    let error = ended.expect_err("a worker that does not stay up is not up");
+    assert_eq!(
+        error.to_string(),
+        "shop-worker-1 ended with exit code 1 before it was well"
+    );
+}
+
+#[test]
+fn what_is_between_two_restarts_is_waited_for_although_it_has_no_check() {
+    for text in [WORKER, &WORKER.replace("settle: 1s", "update: rolling")] {
+        let scene = Scene::after(text);
+        scene.world().crash("shop-worker-1");
+        assert_eq!(
+            scene.plan(text).to_string(),
+            "1 shop-worker-1  await-well       not running (restarting)\n"
+        );
+        scene.run(&scene.plan(text));
+        assert!(scene.plan(text).is_empty());
+    }
+}
