@@ -47,15 +47,17 @@ fn one_service(compose: &Compose, name: &str, service: &Service) -> Result<(), D
             name: wanted.to_owned(),
         }),
     };
-    let services = service.waits_for().chain(
-        service
-            .extension
-            .drain
-            .iter()
-            .map(|drain| drain.service.as_str()),
-    );
-    for other in services {
+    let hooks = service
+        .extension
+        .ready
+        .iter()
+        .chain(&service.extension.drain);
+    let runners = hooks.map(|hook| hook.service.as_str());
+    for other in service.waits_for().chain(runners) {
         require(compose.services.contains_key(other), "service", other)?;
+    }
+    for config in &service.extension.takes {
+        require(compose.configs.contains_key(config), "config", config)?;
     }
     for mount in &service.volumes {
         require(
@@ -153,6 +155,21 @@ mod tests {
             error_of(text),
             "service `a` names the service `b`, which the document does not have"
         );
+    }
+
+    #[test]
+    fn what_a_service_says_to_scalectl_refers_to_what_is_there() {
+        for (said, kind) in [
+            ("ready: {service: b, command: [c]}", "service"),
+            ("drain: {service: b, command: [c]}", "service"),
+            ("takes: [b]", "config"),
+        ] {
+            let text = format!("name: t\nservices:\n  a: {{image: i, x-scalectl: {{{said}}}}}\n");
+            assert_eq!(
+                error_of(&text),
+                format!("service `a` names the {kind} `b`, which the document does not have")
+            );
+        }
     }
 
     #[test]

@@ -103,6 +103,15 @@ impl Mistakes {
     pub fn all(&self) -> &[Mistake] {
         &self.all
     }
+
+    /// Line and column of a mistake, both from 1; columns are characters.
+    pub fn place(&self, mistake: &Mistake) -> (usize, usize) {
+        let text = self.source.inner();
+        let before = text.get(..mistake.at.offset()).unwrap_or(text);
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = before.matches('\n').count() + 1;
+        (line, before[start..].chars().count() + 1)
+    }
 }
 
 impl fmt::Display for Mistakes {

@@ -80,7 +80,7 @@ const OWNED: [Owned; 6] = [
         ],
         prefixes: &["log_rotation_", "log_truncate_", "syslog_"],
         reason: "it decides where files lie inside the container",
-        hint: "leave it out; `scalectl logs database` shows what PostgreSQL logs",
+        hint: "leave it out; `scalectl logs db-1` shows what PostgreSQL logs",
     },
     Owned {
         names: &["restore_command"],

@@ -84,8 +84,11 @@ impl Name {
     pub const MAX_LENGTH: usize = 40;
 }
 
-impl Text for Name {
-    fn parse(text: &str) -> Result<Self, Cause> {
+/// For a name that does not come from a file; the error is a hint.
+impl std::str::FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let may_stand = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let right = text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.chars().all(may_stand)
@@ -96,12 +99,18 @@ impl Text for Name {
         }
         let rule = "a name has a-z, 0-9 and `-`, starts with a letter, does not end with `-` \
                     and has at most 40 characters";
-        Err(Cause::BadName {
+        Err(match suggest::name(text) {
+            Some(near) => format!("did you mean `{near}`? {rule}"),
+            None => rule.to_owned(),
+        })
+    }
+}
+
+impl Text for Name {
+    fn parse(text: &str) -> Result<Self, Cause> {
+        text.parse().map_err(|hint| Cause::BadName {
             name: text.to_owned(),
-            hint: match suggest::name(text) {
-                Some(near) => format!("did you mean `{near}`? {rule}"),
-                None => rule.to_owned(),
-            },
+            hint,
         })
     }
 }

@@ -152,16 +152,10 @@ impl Settings {
             let mut entries = Vec::new();
             for file in list {
                 let content = file_text(component, &file, view, templates)?;
-                self.secrets.extend(placeholders(&content));
                 if !file.live && key == "files" {
                     hashed.push((file.name.clone(), content.clone()));
                 }
-                let mut entry = json!({"name": file.name});
-                if let Some(mode) = &file.mode {
-                    entry["mode"] = json!(mode);
-                }
-                entries.push(entry);
-                self.configs.push(config(&name, &file.name, content));
+                entries.push(self.entry(&name, file, content));
             }
             if !entries.is_empty() {
                 value.insert(key.to_owned(), Value::Array(entries));
@@ -171,25 +165,17 @@ impl Settings {
             value.insert("secrets".to_owned(), json!(secrets));
             self.secrets.extend(secrets);
         }
+        let certificate = value.get("certificate");
+        let mut volume = name.clone();
         if !is_directory {
-            hashed.push((
-                "certificate".to_owned(),
-                value
-                    .get("certificate")
-                    .map(Value::to_string)
-                    .unwrap_or_default(),
-            ));
+            let text = certificate.map(Value::to_string).unwrap_or_default();
+            hashed.push(("certificate".to_owned(), text));
             let pairs = hashed
                 .iter()
-                .map(|(name, content)| (name.as_str(), content.as_str()));
+                .map(|(name, text)| (name.as_str(), text.as_str()));
             self.hashes.insert(name.clone(), settings_hash(pairs));
+            volume += "-conf";
         }
-        let volume = if is_directory {
-            name.clone()
-        } else {
-            format!("{name}-conf")
-        };
-        let certificate = value.get("certificate");
         let is_renewed = certificate.is_some_and(|it| it.get("given").is_none());
         self.prepared.push(PreparedView {
             name,
@@ -197,6 +183,17 @@ impl Settings {
             is_renewed,
         });
         Ok(Value::Object(value))
+    }
+
+    /// A file of a volume: its content travels as a config.
+    fn entry(&mut self, volume: &str, file: File, content: String) -> Value {
+        self.secrets.extend(placeholders(&content));
+        let mut entry = json!({"name": file.name});
+        if let Some(mode) = &file.mode {
+            entry["mode"] = json!(mode);
+        }
+        self.configs.push(config(volume, &file.name, content));
+        entry
     }
 
     /// Puts everything into the view that the services' templates get.
