@@ -82,10 +82,7 @@ pub enum EngineError {
     )]
     Gone { subject: String },
     #[error("{container} ended with exit code {code} before it was {wanted}")]
-    #[diagnostic(
-        code(scalectl::engine::ended),
-        help("its last lines are above; all of them: `scalectl logs {service}`")
-    )]
+    #[diagnostic(code(scalectl::engine::ended), help("{}", all_lines(tail, service)))]
     Ended {
         container: String,
         service: String,
@@ -97,7 +94,8 @@ pub enum EngineError {
     #[diagnostic(
         code(scalectl::engine::deadline),
         help(
-            "its last lines are above; give it longer with `--wait-timeout`, or look at `scalectl logs {service}`"
+            "give it longer with `--wait-timeout`, or look why: {}",
+            all_lines(tail, service)
         )
     )]
     Deadline {
@@ -119,7 +117,8 @@ pub enum EngineError {
     #[diagnostic(
         code(scalectl::engine::build_failed),
         help(
-            "the step's last lines are above; steps before it are kept, so that another try goes on there"
+            "{}steps before it are kept, so that another try goes on there",
+            if tail.0.is_empty() { "" } else { "the step's last lines are above; " }
         )
     )]
     BuildFailed {
@@ -152,6 +151,16 @@ pub enum EngineError {
     },
 }
 
+/// Where what a container wrote is to be read.
+fn all_lines(tail: &LogTail, service: &str) -> String {
+    match tail.0.is_empty() {
+        true => format!(
+            "it wrote nothing, or nothing that can be read here; `scalectl logs {service}` looks again"
+        ),
+        false => format!("its last lines are above; all of them: `scalectl logs {service}`"),
+    }
+}
+
 fn in_step(step: &str) -> String {
     match step {
         "" => String::new(),
@@ -177,5 +186,30 @@ impl EngineError {
     /// Whether the call may have worked although it did not succeed.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use miette::Diagnostic;
+
+    #[test]
+    fn lines_are_said_to_be_above_only_where_there_are_any() {
+        let hint = |lines: &[&str]| {
+            let error = EngineError::Ended {
+                container: "shop-app-1".to_owned(),
+                service: "app".to_owned(),
+                wanted: "healthy",
+                code: 1,
+                tail: LogTail(lines.iter().map(|it| (*it).to_owned()).collect()),
+            };
+            error
+                .help()
+                .map(|help| help.to_string())
+                .unwrap_or_default()
+        };
+        assert!(hint(&["boom"]).starts_with("its last lines are above;"));
+        assert!(!hint(&[]).contains("above"), "{}", hint(&[]));
     }
 }

@@ -263,15 +263,26 @@ impl DockerEngine {
         }
     }
 
-    /// For a call on a container that may have been removed meanwhile.
+    /// For a call on a container that may have been removed meanwhile. What it needs
+    /// (a network, the holder of one, a path in it) is answered with 404, too.
     fn lost_or_gone(&self, container: &str, action: &str, fault: Fault) -> EngineError {
-        match fault.status() {
-            Some(404) => EngineError::Gone {
+        match &fault {
+            Fault::Answered {
+                status: 404,
+                message,
+            } if is_about(message, container) => EngineError::Gone {
                 subject: container.to_owned(),
             },
             _ => self.changing(action, fault),
         }
     }
+}
+
+/// Whether the engine misses this very container.
+fn is_about(message: &str, container: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let missing = message.split_once("no such container:");
+    missing.is_some_and(|(_, name)| name.trim() == container.to_ascii_lowercase())
 }
 
 fn is_about_image(message: &str) -> bool {
@@ -297,5 +308,22 @@ pub(crate) fn image_missing(reference: &str, reason: String) -> EngineError {
     EngineError::ImageMissing {
         reference: reference.to_owned(),
         hint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_container_itself_is_said_to_be_gone() {
+        let is_about = |message| is_about(message, "shop-app-1");
+        assert!(is_about("No such container: shop-app-1"));
+        assert!(!is_about("No such container: shop-app-10"));
+        assert!(!is_about("No such container: 77ff"), "its network's holder");
+        assert!(!is_about("network shop_default not found"));
+        assert!(!is_about(
+            "Could not find the file /in in container shop-app-1"
+        ));
     }
 }

@@ -4,7 +4,7 @@
 //! Next: `observe.rs`.
 
 use bollard::models::EventMessage;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use scalectl_engine::EngineError;
 use scalectl_plan::LABELS;
 
@@ -38,17 +38,17 @@ impl DockerEngine {
         let stream = EventStream::open(&self.wire, &filters).await;
         let stream = stream.map_err(|fault| self.reading("tell its events", fault))?;
         let told = Vec::new().into_iter();
-        Ok(futures_util::stream::unfold(
-            (stream, told),
-            |(mut stream, mut told)| async move {
+        // An unfold that has ended panics when it is asked again.
+        let changes =
+            futures_util::stream::unfold((stream, told), |(mut stream, mut told)| async move {
                 loop {
                     match told.find_map(change) {
                         Some(change) => return Some((change, (stream, told))),
                         None => told = stream.next().await?.into_iter(),
                     }
                 }
-            },
-        ))
+            });
+        Ok(changes.fuse())
     }
 }
 

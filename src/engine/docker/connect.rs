@@ -71,7 +71,6 @@ impl DockerEngine {
             clock_ahead,
             named: Mutex::default(),
             folder: settings.folder.clone(),
-            progress: None,
             values: given::from_env(),
         })
     }

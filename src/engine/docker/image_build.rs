@@ -29,12 +29,8 @@ pub struct BuildRequest {
     pub dockerfile: String,
     pub args: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
-    /// The stage to stop at.
-    pub target: Option<String>,
     /// Build every step anew.
     pub no_cache: bool,
-    /// The network that RUN steps have; the engine's own if left out.
-    pub network: Option<String>,
 }
 
 /// What a build tells.
@@ -57,7 +53,7 @@ impl DockerEngine {
     ) -> Result<String, EngineError> {
         let map =
             |pairs: &BTreeMap<String, String>| pairs.clone().into_iter().collect::<HashMap<_, _>>();
-        let mut options = BuildImageOptionsBuilder::new()
+        let options = BuildImageOptionsBuilder::new()
             .t(&request.reference)
             .dockerfile(&request.dockerfile)
             .buildargs(&map(&request.args))
@@ -65,12 +61,6 @@ impl DockerEngine {
             .nocache(request.no_cache)
             .rm(true)
             .forcerm(true);
-        if let Some(target) = &request.target {
-            options = options.target(target);
-        }
-        if let Some(network) = &request.network {
-            options = options.networkmode(network);
-        }
         let parts =
             self.docker
                 .build_image(options.build(), None, Some(bollard::body_stream(context)));

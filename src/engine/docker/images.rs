@@ -1,14 +1,11 @@
-//! Images: what one is set to do, and its tags.
+//! Images: what one is set to do, and how one goes.
 //!
 //! Next: `image_build.rs` (how one is made), `pull.rs` (how one is fetched).
 
-use bollard::query_parameters::{
-    ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
-};
+use bollard::query_parameters::RemoveImageOptionsBuilder;
 use scalectl_engine::EngineError;
 
 use crate::DockerEngine;
-use crate::apply::image_missing;
 use crate::errors::Fault;
 
 const LIMIT: u64 = 120;
@@ -25,14 +22,6 @@ pub struct ImageConfig {
     pub user: String,
     pub environment: Vec<String>,
     pub labels: std::collections::BTreeMap<String, String>,
-    pub bytes: u64,
-}
-
-/// One image with its names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageEntry {
-    pub id: String,
-    pub tags: Vec<String>,
     pub bytes: u64,
 }
 
@@ -67,50 +56,6 @@ impl DockerEngine {
                 .and_then(|size| u64::try_from(size).ok())
                 .unwrap_or_default(),
         }))
-    }
-
-    /// The images whose name matches `pattern` (as `docker image ls PATTERN`).
-    ///
-    /// # Errors
-    /// The engine cannot be reached or refuses.
-    pub async fn list_images(&self, pattern: &str) -> Result<Vec<ImageEntry>, EngineError> {
-        let filters = std::collections::HashMap::from([("reference", vec![pattern])]);
-        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let found = self
-            .within(LIMIT, self.docker.list_images(Some(options)))
-            .await;
-        let found = found.map_err(|fault| self.reading("list its images", fault))?;
-        let entry = |image: bollard::models::ImageSummary| ImageEntry {
-            id: image.id,
-            tags: image.repo_tags,
-            bytes: u64::try_from(image.size).unwrap_or_default(),
-        };
-        Ok(found.into_iter().map(entry).collect())
-    }
-
-    /// Gives an image another name. A name that another image has moves.
-    ///
-    /// # Errors
-    /// There is no such image, or the engine refuses.
-    pub async fn tag_image(
-        &self,
-        reference: &str,
-        repository: &str,
-        tag: &str,
-    ) -> Result<(), EngineError> {
-        let options = TagImageOptionsBuilder::new()
-            .repo(repository)
-            .tag(tag)
-            .build();
-        match self
-            .within(LIMIT, self.docker.tag_image(reference, Some(options)))
-            .await
-        {
-            Err(fault) if fault.status() == Some(404) => {
-                Err(image_missing(reference, String::new()))
-            }
-            ended => ended.map_err(|fault| self.changing(&format!("tag {reference}"), fault)),
-        }
     }
 
     /// Takes a name from an image, and the image away with its last name.

@@ -20,6 +20,7 @@ mod given;
 mod image_build;
 mod image_engine;
 mod images;
+mod lines;
 mod lock;
 mod logs;
 mod observe;
@@ -41,37 +42,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::Docker;
-use http_body_util::BodyExt;
 use scalectl_engine::{Engine, EngineError, Scope};
 use scalectl_plan::{Call, Observed};
 
 pub use changes::Change;
 pub use context::Settings;
 pub use exec::Collected;
-pub use facts::{ContainerUse, DiskUse, EngineReport};
+pub use facts::EngineReport;
 pub use given::Values;
 pub use image_build::{BuildProgress, BuildRequest};
-pub use images::{ImageConfig, ImageEntry};
+pub use images::ImageConfig;
 pub use lock::{LockError, LockGuard, lock_name};
 pub use logs::{LogLine, LogRequest, LogSource};
 pub use owner::LockOwner;
 pub use session::{ExecId, ExecRequest, ExecSession};
 
 use errors::{Effect, Fault};
-
-/// Told while an image is fetched: the image, and how far it is.
-pub type OnProgress = Box<dyn Fn(&str, &Progress) + Send + Sync>;
-
-/// How far the fetching or building of an image is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// The engine's word for what it does now.
-    pub text: String,
-    /// The layer that it speaks of, where there is one.
-    pub layer: Option<String>,
-    /// Bytes done and in all, where the engine knows.
-    pub bytes: Option<(u64, u64)>,
-}
 
 /// A connection to one Docker engine.
 pub struct DockerEngine {
@@ -86,7 +72,6 @@ pub struct DockerEngine {
     named: Mutex<BTreeSet<String>>,
     /// The docker command's folder: who one is to registries.
     folder: Option<std::path::PathBuf>,
-    progress: Option<OnProgress>,
     /// What the caller gives for a variable.
     values: Values,
 }
@@ -113,13 +98,6 @@ impl DockerEngine {
         connect::own_seconds().saturating_add_signed(self.clock_ahead)
     }
 
-    /// Tells `on_progress` how far images are while they are fetched.
-    #[must_use]
-    pub fn with_progress(mut self, on_progress: OnProgress) -> Self {
-        self.progress = Some(on_progress);
-        self
-    }
-
     /// One request with a limit on its answer.
     async fn within<T>(
         &self,
@@ -130,37 +108,6 @@ impl DockerEngine {
             Ok(answer) => answer.map_err(Fault::from),
             Err(_) => Err(Fault::late(seconds)),
         }
-    }
-
-    /// One answer that bollard has no fitting type for.
-    async fn get<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        seconds: u64,
-    ) -> Result<T, Fault> {
-        let read = async {
-            let request = hyper::Request::get(path)
-                .body(connect::empty())
-                .map_err(|error| Fault::Lost(Box::new(error)))?;
-            let answer = self.wire.send(request).await?;
-            let status = answer.status();
-            let body = answer
-                .into_body()
-                .collect()
-                .await
-                .map_err(|error| Fault::Lost(Box::new(error)))?
-                .to_bytes();
-            if !status.is_success() {
-                return Err(Fault::Answered {
-                    status: status.as_u16(),
-                    message: String::from_utf8_lossy(&body).into_owned(),
-                });
-            }
-            serde_json::from_slice(&body).map_err(|error| Fault::Lost(Box::new(error)))
-        };
-        tokio::time::timeout(Duration::from_secs(seconds), read)
-            .await
-            .unwrap_or_else(|_| Err(Fault::late(seconds)))
     }
 
     fn reading(&self, action: &str, fault: Fault) -> EngineError {

@@ -3,23 +3,23 @@
 //! What is there already comes in the order of its times, over all containers;
 //! what is followed comes as it arrives, and a container that is started again
 //! or made anew is followed on. Bytes are passed as they are.
-//! Next: `wait.rs` (the last lines of a container that failed).
+//! Next: `lines.rs` (what is one line), `wait.rs` (the last lines of a container that failed).
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::stream::SelectAll;
 use futures_util::{Stream, StreamExt};
 use scalectl_engine::EngineError;
 use scalectl_plan::LABELS;
 
+use crate::DockerEngine;
 use crate::changes::Change;
 use crate::errors::Fault;
+use crate::lines::whole_lines;
 use crate::observe::own_name;
-use crate::{DockerEngine, time};
 
 const TAIL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -140,17 +140,18 @@ impl DockerEngine {
         }
         let action = format!("tell what {name} wrote");
         let parts = self.docker.logs(id, Some(options.build()));
-        Box::pin(parts.filter_map(move |part| {
-            let line = match part {
-                Ok(part) => Some(Ok(line(&name, &service, part))),
+        let parts = parts.filter_map(move |part| {
+            let part = match part {
+                Ok(part) => Some(Ok(part)),
                 Err(error) => match Fault::from(error) {
                     // Removed since the list was made.
                     fault if fault.status() == Some(404) => None,
                     fault => Some(Err(self.reading(&action, fault))),
                 },
             };
-            std::future::ready(line)
-        }))
+            std::future::ready(part)
+        });
+        Box::pin(whole_lines(name, service, parts))
     }
 
     fn followed<'a>(
@@ -270,37 +271,6 @@ fn by_time(streams: Vec<Lines<'_>>) -> impl Stream<Item = Result<LogLine, Engine
     })
 }
 
-/// The engine puts a line's time and a space before it.
-fn line(container: &str, service: &str, part: LogOutput) -> LogLine {
-    let source = if matches!(part, LogOutput::StdErr { .. }) {
-        LogSource::Stderr
-    } else {
-        LogSource::Stdout
-    };
-    let bytes = part.into_bytes();
-    let space = bytes
-        .iter()
-        .position(|byte| *byte == b' ')
-        .unwrap_or_default();
-    let told = std::str::from_utf8(&bytes[..space])
-        .ok()
-        .and_then(time::nanos);
-    let text = if told.is_some() {
-        &bytes[space + 1..]
-    } else {
-        &bytes[..]
-    };
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    LogLine {
-        container: container.to_owned(),
-        service: service.to_owned(),
-        source,
-        nanos: told.unwrap_or_default(),
-        bytes: text.to_vec(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,27 +297,5 @@ mod tests {
         ]);
         let order: Vec<_> = merged.map(|line| line.unwrap().nanos).collect().await;
         assert_eq!(order, [1, 2, 3, 4, 5]);
-    }
-
-    #[test]
-    fn a_line_is_split_into_its_time_and_its_bytes() {
-        let part = |text: &'static str| LogOutput::StdErr {
-            message: text.into(),
-        };
-        let read = line(
-            "web",
-            "app",
-            part("1970-01-01T00:00:01.000000002Z a  b\r\n"),
-        );
-        assert_eq!(
-            (read.nanos, read.bytes.as_slice(), read.source),
-            (1_000_000_002, &b"a  b"[..], LogSource::Stderr)
-        );
-        let bare = line("web", "app", part("no time here\n"));
-        assert_eq!(
-            (bare.nanos, bare.bytes.as_slice()),
-            (0, &b"no time here"[..]),
-            "nothing of a line is lost"
-        );
     }
 }

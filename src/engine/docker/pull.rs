@@ -6,14 +6,13 @@
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
-use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 use scalectl_engine::EngineError;
 
 use crate::apply::image_missing;
 use crate::errors::Fault;
-use crate::{DockerEngine, Progress, registry};
+use crate::{DockerEngine, registry};
 
 /// Between two words of the engine; a large layer is told of all the time.
 const SILENCE: u64 = 300;
@@ -35,7 +34,7 @@ impl DockerEngine {
             let next = tokio::time::timeout(Duration::from_secs(SILENCE), steps.next()).await;
             match next.map_err(|_| failed(Fault::late(SILENCE)))? {
                 None => return Ok(()),
-                Some(step) => self.tell(reference, step.map_err(|error| failed(error.into()))?),
+                Some(step) => drop(step.map_err(|error| failed(error.into()))?),
             }
         }
     }
@@ -52,24 +51,6 @@ impl DockerEngine {
             }
         };
         registry::credentials(self.folder.as_deref(), &registry).await
-    }
-
-    fn tell(&self, reference: &str, step: CreateImageInfo) {
-        if let Some(on_progress) = &self.progress {
-            let bytes = step
-                .progress_detail
-                .and_then(|detail| detail.current.zip(detail.total));
-            let count = |number: i64| u64::try_from(number).unwrap_or_default();
-            let bytes = bytes.map(|(done, all)| (count(done), count(all)));
-            on_progress(
-                reference,
-                &Progress {
-                    text: step.status.unwrap_or_default(),
-                    layer: step.id,
-                    bytes,
-                },
-            );
-        }
     }
 
     fn pull_failed(&self, reference: &str, fault: Fault) -> EngineError {

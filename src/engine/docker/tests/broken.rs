@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::proxy::Proxy;
 use common::{Project, create, engine, health, start, wait};
+use futures_util::StreamExt;
 use scalectl_engine::{Engine, EngineError};
 use scalectl_plan::{Await, Call, ContainerState};
 
@@ -124,4 +125,15 @@ async fn an_engine_that_stays_away_ends_every_wait_in_bounded_time() {
         matches!(error, EngineError::Unreachable { .. }),
         "got {error}"
     );
+}
+
+#[tokio::test]
+async fn changes_that_have_ended_with_their_connection_stay_ended() {
+    let proxy = Proxy::start();
+    let engine = proxy.engine().await;
+    let mut changes = Box::pin(engine.changes("edk-nobody").await.unwrap());
+    proxy.cut();
+    let next = tokio::time::timeout(Duration::from_secs(30), changes.next());
+    assert_eq!(next.await.unwrap(), None);
+    assert_eq!(changes.next().await, None, "asked again it must not panic");
 }

@@ -237,8 +237,7 @@ async fn a_change_is_told_as_it_happens() {
 }
 
 #[tokio::test]
-async fn the_engine_tells_about_itself_and_what_a_container_uses() {
-    let project = Project::new("facts");
+async fn the_engine_tells_about_itself() {
     let engine = engine().await;
     let report = engine.report().await.unwrap();
     assert!(
@@ -251,14 +250,4 @@ async fn the_engine_tells_about_itself_and_what_a_container_uses() {
         engine.clock_ahead_seconds().abs() <= 2,
         "the same machine has the same clock"
     );
-    let name = run(&engine, &project, "app", "sleep 600").await;
-    // An engine on cgroup v1 may measure nothing; what it says is never a zero.
-    let asked = [name.clone(), "edk-is-not-there".to_owned()];
-    let used = engine.usage(&asked).await.unwrap();
-    assert!(
-        used.iter()
-            .all(|used| used.name == name && used.memory_bytes > 0),
-        "{used:?}"
-    );
-    assert!(engine.disk_use().await.unwrap().images > 0);
 }
