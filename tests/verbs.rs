@@ -29,6 +29,11 @@ fn of_two_who_change_a_stack_one_works_and_the_lock_of_a_dead_one_does_not_stay(
     let mut first = up_until_locked(&stack);
     let second = stack.scalectl(&["up", "--lock-timeout", "0"]);
     assert_eq!(second.code, 9, "the second is refused:\n{}", second.err);
+    assert!(
+        !second.err.contains("is not there yet"),
+        "two who build one image would each replace what the other made of it:\n{}",
+        second.err
+    );
     for word in ["`scalectl up` of", "process", "since"] {
         assert!(
             second.err.contains(word),

@@ -64,7 +64,12 @@ impl Context {
     }
 
     /// The app model as a phase sees it.
+    ///
+    /// # Errors
+    /// A phase that there is not, before a word is said about the file.
     pub fn app(&self, phase: u8) -> Result<App, CommandError> {
+        let phases = self.phases()?;
+        scalectl_phase::get(&phases, phase)?;
         let file = &self.global.file;
         let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
             ErrorKind::NotFound => CommandError::NoModel { file: file.clone() },
@@ -72,7 +77,7 @@ impl Context {
         })?;
         let world = World {
             folder: self.folder(),
-            phases: self.phases()?.keys().copied().collect(),
+            phases: phases.keys().copied().collect(),
             database_versions: vec!["17".to_owned()],
         };
         let mut app = scalectl_model::load(&text, &file.display().to_string(), &world, phase)?;
@@ -115,13 +120,34 @@ impl Context {
         phase: u8,
         engine: Option<&DockerEngine>,
     ) -> Result<Rendered, CommandError> {
+        self.render_as(phase, engine, None).await
+    }
+
+    /// The documents of a phase as far as they can be told before the app's image is
+    /// there: only to be shown.
+    pub async fn render_unbuilt(
+        &self,
+        phase: u8,
+        engine: &DockerEngine,
+    ) -> Result<Rendered, CommandError> {
+        let unknown = Some("the-image-s-own-command");
+        self.render_as(phase, Some(engine), unknown).await
+    }
+
+    /// `unknown` stands in for the command of an image that is not there.
+    async fn render_as(
+        &self,
+        phase: u8,
+        engine: Option<&DockerEngine>,
+        unknown: Option<&str>,
+    ) -> Result<Rendered, CommandError> {
         if let Some(document) = self.document()? {
             return Ok(document);
         }
         let phases = self.phases()?;
         let phase = scalectl_phase::get(&phases, phase)?;
         let app = self.app(phase.phase)?;
-        let facts = facts(&app, &self.project_of(&app), engine).await?;
+        let facts = facts(&app, &self.project_of(&app), engine, unknown).await?;
         let stack = Stack::of(app, phase, self.global.project.as_deref());
         let templates = Templates::new(&self.overrides("templates")?);
         Ok(scalectl_render::compose(&stack, &facts, &templates)?)
@@ -145,6 +171,17 @@ impl Context {
     ) -> Result<Observed, CommandError> {
         let scope = Scope::project(project);
         Ok(engine.observe_own(&scope).await?)
+    }
+
+    /// Refuses to say that a stack is down which plain `docker compose` brought up.
+    pub fn refuse_composed(&self, project: &str, observed: &Observed) -> Result<(), CommandError> {
+        match observed.composed(project).as_slice() {
+            [] => Ok(()),
+            containers => Err(CommandError::NotOurs {
+                project: project.to_owned(),
+                count: containers.len(),
+            }),
+        }
     }
 
     /// Refuses services that the stack does not have, and a stack that is not up.
@@ -217,6 +254,7 @@ async fn facts(
     app: &App,
     project: &str,
     engine: Option<&DockerEngine>,
+    unknown: Option<&str>,
 ) -> Result<Facts, CommandError> {
     let app_image = app_image(app, project);
     let given = app
@@ -226,7 +264,10 @@ async fn facts(
         .map(|command| command.words().to_vec());
     let app_command = match given {
         Some(words) => words,
-        None => command_of_image(&app_image, engine).await?,
+        None => match (command_of_image(&app_image, engine).await, unknown) {
+            (Err(CommandError::NoCommand), Some(word)) => vec![word.to_owned()],
+            (found, _) => found?,
+        },
     };
     Ok(Facts {
         app_image,

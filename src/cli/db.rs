@@ -32,6 +32,10 @@ const DUMP: &[u8] = b"PGDMP";
 /// A restore waits that long for a table that the app uses, then gives up.
 const LOCK_TIMEOUT: &str = "60s";
 
+/// What was made since the dump (a view, a foreign key) can hold on to a table that
+/// the dump has: then PostgreSQL refuses to replace that table.
+const RESTORE_FAILED: &str = "nothing was changed. Is it that something made since the dump depends on what the dump has? Drop it with `scalectl db shell` and restore again, or restore into an empty database (`scalectl down --volumes`, then `up`)";
+
 /// Look into the database, dump it, restore a dump
 #[derive(clap::Args, Debug)]
 pub struct DbArgs {
@@ -45,7 +49,8 @@ enum Verb {
     Shell(ShellArgs),
     /// Write a dump of the app's database (pg_dump's custom format)
     Dump(DumpArgs),
-    /// Replace what is in the app's database by a dump, wholly or not at all
+    /// Replace what a dump has in the app's database, wholly or not at all; what the
+    /// dump does not have stays
     Restore(RestoreArgs),
 }
 
@@ -250,8 +255,8 @@ fn ask(args: &RestoreArgs, context: &Context, project: &str) -> Result<(), Comma
         return Ok(());
     }
     let question = format!(
-        "This replaces the tables in the database of {project} by those in {}: what was written since that dump is lost.",
-        file.display()
+        "This replaces what {} has in the database of {project}: what was written to it since that dump is lost.",
+        file.display(),
     );
     match confirm(&context.printer, &question) {
         Answer::Yes => Ok(()),
@@ -305,6 +310,10 @@ fn refuse_failure(program: &'static str, code: i64, said: &[u8]) -> Result<(), C
         code => Err(CommandError::DatabaseProgram {
             program,
             code,
+            hint: match program {
+                "pg_restore" => RESTORE_FAILED,
+                _ => "the database was only read",
+            },
             said: Said(last_lines(said)),
         }),
     }

@@ -12,9 +12,10 @@ use crate::exit::Exit;
 const COMMANDS: &str = "\
 # Commands
 
-Stdout is data, stderr is for people. `--output json` gives data as JSON wherever a verb has any. `NO_COLOR`, `CI` and
-a stderr that is no terminal are respected: there are no colours or live lines then. How each can end:
-[exit-codes.md](exit-codes.md). This page is made from the program (`UPDATE=1 cargo test --bin scalectl docs`).
+Stdout is data, stderr is for people. `--output json` gives data as JSON wherever a verb has any: `up`, `down` and
+`restart` print one event a line (`event`, and of which operation: `call`, `subject`, `cause`), `check` a list of
+mistakes. `NO_COLOR`, `CI` and a stderr that is no terminal are respected: there are no colours or live lines then.
+How each can end: [exit-codes.md](exit-codes.md). This page is made from the program (`UPDATE=1 cargo test --bin scalectl docs`).
 
 Ctrl-C once ends a change cleanly and the same command goes on from there; twice ends it at once. One scalectl at a
 time changes a stack: another waits for up to `--lock-timeout` seconds and then says who is at work (exit code 9).

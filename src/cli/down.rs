@@ -36,6 +36,7 @@ pub async fn run(args: &DownArgs, context: &Context) -> Result<ExitCode, Command
     let observed = engine.observe(&Scope::of(&nothing)).await?;
     let plan = args.plan_from(&nothing, &observed)?;
     if plan.is_empty() {
+        context.refuse_composed(&plan.project, &observed)?;
         context
             .printer
             .say(&format!("{} is down, nothing to do", plan.project));

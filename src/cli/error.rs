@@ -51,6 +51,16 @@ pub enum CommandError {
     #[error("{project} is not up")]
     #[diagnostic(code(scalectl::cli::not_up), help("`scalectl up` brings it up"))]
     NotUp { project: String },
+    #[error(
+        "{project} has {count} containers that plain `docker compose` made: they are not scalectl's"
+    )]
+    #[diagnostic(
+        code(scalectl::cli::not_ours),
+        help(
+            "they are left as they are: `docker compose -p {project} ps` shows them, `docker compose -p {project} down` removes them"
+        )
+    )]
+    NotOurs { project: String, count: usize },
     #[error("{project} has no service {service}")]
     #[diagnostic(
         code(scalectl::cli::unknown_service),
@@ -84,10 +94,11 @@ pub enum CommandError {
         members: Vec<Member>,
     },
     #[error("{program} ended with exit code {code}")]
-    #[diagnostic(code(scalectl::cli::database_program))]
+    #[diagnostic(code(scalectl::cli::database_program), help("{hint}"))]
     DatabaseProgram {
         program: &'static str,
         code: i64,
+        hint: &'static str,
         #[source]
         said: Said,
     },
@@ -137,7 +148,7 @@ pub enum CommandError {
         #[source]
         source: ExecuteError,
     },
-    #[error("{question} needs an answer, and nobody can be asked")]
+    #[error("nobody can be asked, and this needs an answer: {question}")]
     #[diagnostic(code(scalectl::cli::needs_yes), help("`--yes` answers it"))]
     NeedsYes { question: String },
     #[error("nothing was changed: the answer was not `yes`")]
@@ -151,6 +162,15 @@ pub enum CommandError {
     #[error("what is there has changed since {} was made", file.display())]
     #[diagnostic(code(scalectl::cli::stale_plan), help("make a new one with `scalectl plan -o {}` and read it", file.display()))]
     StalePlan { file: PathBuf },
+    #[error("the plan was not kept: `up` makes images first, and then it would no longer hold")]
+    #[diagnostic(
+        code(scalectl::cli::plan_before_images),
+        help(
+            "missing: {}. `scalectl images build` builds scalectl's own, `docker build -t IMAGE FOLDER` the app's; or run `scalectl up` without a plan",
+            images.join(", ")
+        )
+    )]
+    PlanBeforeImages { images: Vec<String> },
     #[error("{} is not a plan of scalectl's", file.display())]
     BadPlan {
         file: PathBuf,
@@ -226,11 +246,13 @@ impl CommandError {
             | Self::Declined
             | Self::MoreToDestroy
             | Self::StalePlan { .. }
+            | Self::PlanBeforeImages { .. }
             | Self::BadPlan { .. } => Exit::Refused,
             Self::Engine(error) | Self::Image(ImageError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
             Self::NotUp { .. }
+            | Self::NotOurs { .. }
             | Self::UnknownService { .. }
             | Self::NotRunning { .. }
             | Self::NoPrimary { .. }
@@ -275,6 +297,7 @@ fn of_engine(error: &EngineError) -> Exit {
     match error {
         EngineError::Unreachable { .. }
         | EngineError::NoPermission { .. }
+        | EngineError::Address { .. }
         | EngineError::TooOld { .. } => Exit::Unreachable,
         EngineError::Unknown { .. } => Exit::Unknown,
         EngineError::NameTaken { .. } | EngineError::PortTaken { .. } => Exit::Refused,

@@ -287,6 +287,24 @@ pub async fn prepare_app(
     Ok(outcome?)
 }
 
+/// Whether `prepare_app` would have something to do.
+pub async fn app_is_to_be_made(
+    context: &Context,
+    engine: &DockerEngine,
+    phase: u8,
+    how: AppBuilds,
+) -> Result<bool, CommandError> {
+    if how == AppBuilds::Never || context.global.document.is_some() {
+        return Ok(false);
+    }
+    if let Some((_, state)) = app_state(context, engine, phase).await? {
+        return Ok(how == AppBuilds::Always || state != AppImage::Current);
+    }
+    let app = context.app(phase)?;
+    let image = app_image(&app, &context.project_of(&app));
+    Ok(app.app.command.is_none() && ImageEngine::image_config(engine, &image).await?.is_none())
+}
+
 fn say(context: &Context, build: &AppBuild, why: &str) {
     context.printer.say(&format!("{} {why}", build.image));
 }
@@ -328,6 +346,18 @@ async fn fetch(
     Ok(scalectl_engine::Engine::apply(engine, &call).await?)
 }
 
+/// Those images of ours that the documents name and the engine has not, by their
+/// names in the catalogue.
+pub fn missing(compose: &Compose, observed: &Observed) -> Vec<String> {
+    let is_missing = |name: &str| {
+        let image = scalectl_images::reference(name, IMAGE_TAG);
+        let mut wanted = compose.services.values().map(|service| &service.image);
+        wanted.any(|it| *it == image) && !observed.images.contains_key(&image)
+    };
+    let all = CATALOGUE.iter().map(|recipe| recipe.name.to_owned());
+    all.filter(|name| is_missing(name)).collect()
+}
+
 /// Builds those images of ours that the documents name and the engine has not.
 /// Gives whether there were any.
 pub async fn build_missing(
@@ -336,13 +366,7 @@ pub async fn build_missing(
     compose: &Compose,
     observed: &Observed,
 ) -> Result<bool, CommandError> {
-    let is_missing = |name: &str| {
-        let image = scalectl_images::reference(name, IMAGE_TAG);
-        let mut wanted = compose.services.values().map(|service| &service.image);
-        wanted.any(|it| *it == image) && !observed.images.contains_key(&image)
-    };
-    let missing = CATALOGUE.iter().map(|recipe| recipe.name.to_owned());
-    let missing: Vec<_> = missing.filter(|name| is_missing(name)).collect();
+    let missing = missing(compose, observed);
     if missing.is_empty() {
         return Ok(false);
     }

@@ -18,6 +18,8 @@ use crate::cli::error::CommandError;
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often the heart of a held lock is asked.
 const LOOK: Duration = Duration::from_secs(1);
+/// In seconds. A clock cannot be set beyond its end.
+const YEAR: u64 = 31_536_000;
 /// The image of a lock on an engine that has no image at all.
 const NOTHING: &str = "scalectl/nothing:1";
 
@@ -25,7 +27,7 @@ const NOTHING: &str = "scalectl/nothing:1";
 #[derive(clap::Args, Debug, Clone, Copy)]
 pub struct LockArgs {
     /// How long to wait for another scalectl that works on this stack, in seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=YEAR))]
     lock_timeout: u64,
 }
 

@@ -74,7 +74,8 @@ pub struct Global {
         long,
         global = true,
         value_name = "NAME",
-        env = "SCALECTL_PROJECT"
+        env = "SCALECTL_PROJECT",
+        value_parser = project_name
     )]
     project: Option<String>,
     /// Form of what goes to stdout
@@ -87,6 +88,13 @@ pub struct Global {
     /// measurements and tests, of shapes that no phase has
     #[arg(long, global = true, hide = true, value_name = "FILE")]
     document: Option<PathBuf>,
+}
+
+/// The rules of the app's own name: it becomes the beginning of every name on the
+/// engine, and stands in the rendered text.
+fn project_name(text: &str) -> Result<String, String> {
+    text.parse::<scalectl_model::Name>()
+        .map(|name| name.to_string())
 }
 
 #[derive(clap::ValueEnum, Debug, Clone, Copy)]
@@ -166,7 +174,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, CommandError> {
             Command::Db(args) => db::run(&args, &context).await,
             Command::Doctor(args) => doctor::run(&args, &context).await,
             Command::Images(args) => images::run(&args, &context).await,
-            Command::Completions(args) => completions::run(&args),
+            Command::Completions(args) => completions::run(&args, &context),
             Command::Resident(Hidden::Resident(command)) => Ok(scalectl_agent::cli::run(command)),
         }
     })
@@ -177,6 +185,31 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::Cli;
+
+    #[test]
+    fn a_project_s_name_follows_the_rules_of_an_app_s_name() {
+        let named = |name: &str| Cli::try_parse_from(["scalectl", "-p", name, "status"]);
+        assert!(named("shop-2").is_ok());
+        for wrong in [
+            "",
+            "Shop",
+            "shop\nservices: {}",
+            "2shop",
+            "a_b",
+            &"a".repeat(41),
+        ] {
+            let error = named(wrong).expect_err(wrong).to_string();
+            assert!(error.contains("a name has a-z, 0-9 and `-`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wait_for_the_lock_that_no_clock_can_count_is_refused() {
+        let waits =
+            |seconds: &str| Cli::try_parse_from(["scalectl", "up", "--lock-timeout", seconds]);
+        assert!(waits("0").is_ok() && waits("31536000").is_ok());
+        assert!(waits("18446744073709551615").is_err());
+    }
 
     #[test]
     fn every_verb_s_arguments_fit_beside_the_global_ones() {

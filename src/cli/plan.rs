@@ -14,7 +14,7 @@ use crate::exit::Exit;
 /// Show what `up` would do, and why
 #[derive(clap::Args, Debug)]
 pub struct PlanArgs {
-    /// The stage of growth; without it the one that runs, or else 1
+    /// The stage of growth; without it the one that runs or ran last, or else 1
     #[arg(long, value_name = "N")]
     phase: Option<u8>,
     /// How long each wait of the plan may take, in seconds
@@ -36,8 +36,11 @@ pub struct PlanArgs {
 pub async fn run(args: &PlanArgs, context: &Context) -> Result<ExitCode, CommandError> {
     let context = &context.with_images(&args.images);
     let engine = context.engine().await?;
-    let plan = up::plan(context, engine, args.phase, args.wait_timeout).await?;
+    let (plan, missing) = up::plan(context, engine, args.phase, args.wait_timeout).await?;
     if let Some(file) = &args.out {
+        if !missing.is_empty() {
+            return Err(CommandError::PlanBeforeImages { images: missing });
+        }
         let text = serde_json::to_string_pretty(&plan)
             .map_err(|source| CommandError::io("write the plan", std::io::Error::other(source)))?;
         super::render::write_private(file, &(text + "\n"))?;

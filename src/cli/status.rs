@@ -53,6 +53,10 @@ pub async fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Comma
     }
     let observed = context.look_at_own(&engine, &project).await?;
     let rows = rows(&observed);
+    if rows.is_empty() {
+        let all = context.look(&engine, &project).await?;
+        context.refuse_composed(&project, &all)?;
+    }
     let printed = match context.printer.format {
         Format::Json => context.printer.json(&rows),
         Format::Text if rows.is_empty() => {
@@ -167,16 +171,23 @@ fn hints(rows: &[Row]) -> Vec<String> {
     stranded.collect()
 }
 
-/// What is not as it should be: held against the documents where scale.yaml can
-/// be rendered, else as far as the containers tell.
+/// What is not as it should be: held against the documents. Where scale.yaml cannot
+/// be rendered nobody knows whether all is there, and that is not well.
 async fn unwell(
     context: &Context,
     engine: &DockerEngine,
     observed: &Observed,
 ) -> BTreeMap<String, String> {
-    let phase = observed.phase.unwrap_or(1);
-    let wanted = context.render(phase, Some(engine)).await;
-    judge(observed, wanted.ok().map(|it| it.compose).as_ref())
+    let phase = observed.last_phase().unwrap_or(1);
+    match context.render(phase, Some(engine)).await {
+        Ok(wanted) => judge(observed, Some(&wanted.compose)),
+        Err(error) => {
+            let mut unwell = judge(observed, None);
+            let why = format!("it does not tell what is wanted: {error}");
+            unwell.insert(context.global.file.display().to_string(), why);
+            unwell
+        }
+    }
 }
 
 fn judge(observed: &Observed, wanted: Option<&Compose>) -> BTreeMap<String, String> {

@@ -10,12 +10,12 @@ use std::time::Duration;
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::DockerEngine;
-use scalectl_images::AppImage;
-use scalectl_plan::{Goal, Observed, Plan};
+use scalectl_images::{AppBuild, AppImage};
+use scalectl_plan::{Goal, ImageFacts, Observed, Plan};
 use scalectl_ui::critical_path;
 
 use crate::cli::apply;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, IMAGE_TAG};
 use crate::cli::error::CommandError;
 use crate::cli::images::{self, AppBuilds, ImageArgs};
 use crate::cli::lock::{self, LockArgs, Wanted};
@@ -23,7 +23,7 @@ use crate::cli::lock::{self, LockArgs, Wanted};
 /// Bring the stack up, or bring it to what scale.yaml says now
 #[derive(clap::Args, Debug)]
 pub struct UpArgs {
-    /// The stage of growth; without it the one that runs, or else 1
+    /// The stage of growth; without it the one that runs or ran last, or else 1
     #[arg(long, value_name = "N")]
     phase: Option<u8>,
     /// How long each wait may take, in seconds
@@ -49,26 +49,13 @@ pub async fn run(args: &UpArgs, context: &Context) -> Result<ExitCode, CommandEr
     let engine = context.engine().await?;
     let phase = phase_of(context, &engine, args.phase).await?;
     let engine = context.giving(engine, phase)?;
-    images::prepare_app(context, &engine, phase, args.app_builds()).await?;
-    let compose = context.render(phase, Some(&engine)).await?.compose;
-    let mut observed = engine.observe(&Scope::of(&compose)).await?;
-    if images::build_missing(context, &engine, &compose, &observed).await? {
-        observed = engine.observe(&Scope::of(&compose)).await?;
-    }
-    let plan = args.plan_from(&compose, &observed)?;
-    if plan.is_empty() {
-        context
-            .printer
-            .say(&format!("{} is up, nothing to do", plan.project));
-    } else {
-        let wanted = Wanted {
-            project: &plan.project,
-            command: "up",
-            observed: &observed,
-        };
-        let work = args.apply(context, &engine, &compose);
-        lock::held(args.lock, context, &engine, wanted, work).await?;
-    }
+    let compose = match args.look(context, &engine, phase).await? {
+        Some((compose, observed)) => {
+            args.bring(context, &engine, &compose, &observed).await?;
+            compose
+        }
+        None => args.build_and_bring(context, &engine, phase).await?,
+    };
     for (what, address) in compose.about.iter().flat_map(|about| &about.addresses) {
         context.printer.say(&format!("{what:12} {address}"));
     }
@@ -92,6 +79,80 @@ impl UpArgs {
             Some(file) => saved(file, &fresh),
             None => Ok(fresh),
         }
+    }
+
+    /// The documents and what is there; none while images are to be made first.
+    async fn look(
+        &self,
+        context: &Context,
+        engine: &DockerEngine,
+        phase: u8,
+    ) -> Result<Option<(Compose, Observed)>, CommandError> {
+        if images::app_is_to_be_made(context, engine, phase, self.app_builds()).await? {
+            return Ok(None);
+        }
+        let compose = context.render(phase, Some(engine)).await?.compose;
+        let observed = engine.observe(&Scope::of(&compose)).await?;
+        let is_complete = images::missing(&compose, &observed).is_empty();
+        Ok(is_complete.then_some((compose, observed)))
+    }
+
+    async fn bring(
+        &self,
+        context: &Context,
+        engine: &DockerEngine,
+        compose: &Compose,
+        observed: &Observed,
+    ) -> Result<(), CommandError> {
+        let plan = self.plan_from(compose, observed)?;
+        if plan.is_empty() {
+            let nothing = format!("{} is up, nothing to do", plan.project);
+            context.printer.say(&nothing);
+            return Ok(());
+        }
+        let wanted = Wanted {
+            project: &plan.project,
+            command: "up",
+            observed,
+        };
+        let work = self.apply(context, engine, compose);
+        lock::held(self.lock, context, engine, wanted, work).await
+    }
+
+    /// Makes images under the lock, too: of two who make the same ones, each would
+    /// replace the containers that the other has made from its own.
+    async fn build_and_bring(
+        &self,
+        context: &Context,
+        engine: &DockerEngine,
+        phase: u8,
+    ) -> Result<Compose, CommandError> {
+        let project = context.project()?;
+        let observed = context.look(engine, &project).await?;
+        let wanted = Wanted {
+            project: &project,
+            command: "up",
+            observed: &observed,
+        };
+        let work = async {
+            let compose = lock::unless_interrupted(self.build(context, engine, phase)).await?;
+            self.apply(context, engine, &compose).await?;
+            Ok(compose)
+        };
+        lock::held(self.lock, context, engine, wanted, work).await
+    }
+
+    async fn build(
+        &self,
+        context: &Context,
+        engine: &DockerEngine,
+        phase: u8,
+    ) -> Result<Compose, CommandError> {
+        images::prepare_app(context, engine, phase, self.app_builds()).await?;
+        let compose = context.render(phase, Some(engine)).await?.compose;
+        let observed = engine.observe(&Scope::of(&compose)).await?;
+        images::build_missing(context, engine, &compose, &observed).await?;
+        Ok(compose)
     }
 
     /// Looks and plans once more, now that nobody else changes anything, and
@@ -118,30 +179,60 @@ impl UpArgs {
     }
 }
 
-/// Renders, looks and plans; changes nothing, not even an image.
+/// Renders, looks and plans; changes nothing, not even an image. Gives also the
+/// images that `up` makes before it plans: the plan is made as if they were there.
 pub async fn plan(
     context: &Context,
     engine: DockerEngine,
     phase: Option<u8>,
     wait_timeout: u64,
-) -> Result<Plan, CommandError> {
+) -> Result<(Plan, Vec<String>), CommandError> {
     let phase = phase_of(context, &engine, phase).await?;
     let engine = &context.giving(engine, phase)?;
-    if let Some((build, state)) = images::app_state(context, engine, phase).await?
-        && state != AppImage::Current
-    {
-        context.printer.say(&format!(
+    let mut missing = Vec::new();
+    match app_build(context, engine, phase).await? {
+        Some((build, AppImage::Missing)) => missing.push(build.image),
+        Some((build, AppImage::Changed)) => context.printer.say(&format!(
             "{} is not what its folder gives now: `up` builds it first, and what follows from that is not in this plan",
             build.image
+        )),
+        _ => {}
+    }
+    let compose = context.render_unbuilt(phase, engine).await?.compose;
+    let mut observed = engine.observe(&Scope::of(&compose)).await?;
+    let own = images::missing(&compose, &observed).into_iter();
+    missing.extend(own.map(|name| scalectl_images::reference(&name, IMAGE_TAG)));
+    if !missing.is_empty() {
+        context.printer.say(&format!(
+            "planned as if these images were there: `up` builds them first: {}",
+            missing.join(", ")
         ));
     }
-    let compose = context.render(phase, Some(engine)).await?.compose;
-    let observed = engine.observe(&Scope::of(&compose)).await?;
+    assume(&missing, &mut observed);
     let goal = Goal::up(&compose, Span(Duration::from_secs(wait_timeout)));
-    Ok(scalectl_plan::build(&goal, &observed)?)
+    Ok((scalectl_plan::build(&goal, &observed)?, missing))
 }
 
-/// The phase that is asked for, else the one that runs, else 1.
+async fn app_build(
+    context: &Context,
+    engine: &DockerEngine,
+    phase: u8,
+) -> Result<Option<(AppBuild, AppImage)>, CommandError> {
+    match context.global.document.is_some() {
+        true => Ok(None),
+        false => images::app_state(context, engine, phase).await,
+    }
+}
+
+/// Their content is not known: it is another one than that of any container.
+fn assume(images: &[String], observed: &mut Observed) {
+    for image in images {
+        let id = String::new();
+        observed.images.insert(image.clone(), ImageFacts { id });
+    }
+}
+
+/// The phase that is asked for, else the one that runs or ran last, else 1.
 async fn phase_of(
     context: &Context,
     engine: &DockerEngine,
@@ -151,7 +242,14 @@ async fn phase_of(
         return Ok(phase);
     }
     let scope = Scope::project(&context.project()?);
-    Ok(engine.observe_own(&scope).await?.phase.unwrap_or(1))
+    let observed = engine.observe_own(&scope).await?;
+    if let (None, Some(phase)) = (observed.phase, observed.phase_of_volumes) {
+        context.printer.say(&format!(
+            "taking phase {phase}, for which the volumes of {} were made; `--phase` asks for another",
+            scope.project
+        ));
+    }
+    Ok(observed.last_phase().unwrap_or(1))
 }
 
 /// A saved plan, if it was made from what is there now.
@@ -178,5 +276,34 @@ fn saved(file: &PathBuf, fresh: &Plan) -> Result<Plan, CommandError> {
             file: file.clone(),
             source: None,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_plan_is_made_as_if_the_images_that_up_builds_were_there() {
+        let agent = scalectl_images::reference("agent", IMAGE_TAG);
+        let text = format!(
+            "name: shop\nservices:\n  agent: {{image: '{agent}', pull_policy: never, restart: always}}\n  app: {{image: 'shop-app:latest', pull_policy: never, restart: always}}\n"
+        );
+        let compose = Compose::parse(&text).unwrap();
+        let mut observed = Observed::default();
+        let goal = Goal::up(&compose, Span::seconds(60));
+        assert!(
+            scalectl_plan::build(&goal, &observed).is_err(),
+            "`up FILE` builds no app: an image that is missing refuses it"
+        );
+        assert_eq!(images::missing(&compose, &observed), ["agent"]);
+        assume(&[agent, "shop-app:latest".to_owned()], &mut observed);
+        let plan = scalectl_plan::build(&goal, &observed).unwrap();
+        let pulls = plan
+            .operations
+            .iter()
+            .filter(|it| it.call.verb() == "pull-image");
+        assert_eq!(pulls.count(), 0, "no registry has them:\n{plan}");
+        assert!(!plan.is_empty());
     }
 }

@@ -137,7 +137,7 @@ async fn look_at_stack(
     };
     let project = context.project_of(&app);
     let observed = context.look(engine, &project).await?;
-    let phase = args.phase.or(observed.phase).unwrap_or(first);
+    let phase = args.phase.or(observed.last_phase()).unwrap_or(first);
     let app = context.app(phase)?;
     // Without it (the app's own command may be unknown yet) the app model tells
     // what it can.
@@ -154,7 +154,7 @@ async fn look_at_stack(
         ),
         memory(report, needed),
         disk(report, free_bytes(report), app.database.size.get()),
-        images(engine, phase).await?,
+        images(engine, phase, compose.as_ref()).await?,
     ];
     for (address, port) in ports(&app, compose.as_ref()) {
         findings.push(port_finding(report, &observed, &address, port));

@@ -6,7 +6,7 @@ use std::net::{IpAddr, TcpListener};
 use scalectl_documents::Compose;
 use scalectl_engine::ImageEngine;
 use scalectl_engine_docker::{DockerEngine, EngineReport};
-use scalectl_images::CATALOGUE;
+use scalectl_images::{CATALOGUE, Recipe};
 use scalectl_model::App;
 use scalectl_plan::{Observed, Ownership};
 
@@ -25,11 +25,25 @@ pub(super) fn limits(compose: &Compose) -> u64 {
     limits.sum()
 }
 
-pub(super) async fn images(engine: &DockerEngine, phase: u8) -> Result<Finding, CommandError> {
+/// Whether a stack has a use for an image: by its documents, where they could be
+/// rendered, for scale.yaml may name another one in its place.
+fn is_wanted(recipe: &Recipe, phase: u8, compose: Option<&Compose>) -> bool {
+    let image = scalectl_images::reference(recipe.name, IMAGE_TAG);
+    match compose {
+        Some(compose) => compose.services.values().any(|it| it.image == image),
+        None => recipe.since_phase <= phase,
+    }
+}
+
+pub(super) async fn images(
+    engine: &DockerEngine,
+    phase: u8,
+    compose: Option<&Compose>,
+) -> Result<Finding, CommandError> {
     let mut missing = Vec::new();
     let wanted = CATALOGUE
         .iter()
-        .filter(|recipe| recipe.since_phase <= phase);
+        .filter(|recipe| is_wanted(recipe, phase, compose));
     for recipe in wanted {
         let image = scalectl_images::reference(recipe.name, IMAGE_TAG);
         if ImageEngine::image_config(engine, &image).await?.is_none() {
@@ -153,6 +167,16 @@ pub(super) fn health(observed: &Observed) -> Vec<Finding> {
 mod tests {
     use super::super::finding::State;
     use super::*;
+
+    #[test]
+    fn an_image_in_whose_place_another_is_named_is_not_missed() {
+        let text = "name: shop\nservices:\n  cache: {image: 'docker.io/valkey/valkey:8.1'}\n";
+        let compose = Compose::parse(text).unwrap();
+        let mut all = CATALOGUE.iter();
+        let valkey = all.find(|recipe| recipe.name == "valkey").unwrap();
+        assert!(is_wanted(valkey, 2, None));
+        assert!(!is_wanted(valkey, 2, Some(&compose)));
+    }
 
     #[test]
     fn a_port_that_a_program_holds_is_found() {
