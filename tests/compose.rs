@@ -91,6 +91,15 @@ fn comes_up_and_goes(stack: &Stack, phase: &str, check: impl Fn(&Stack)) {
             std::thread::sleep(Duration::from_millis(200));
         }
         place_an_order(stack);
+        for verb in ["down", "status"] {
+            let refused = stack.scalectl(&[verb]);
+            assert_eq!(refused.code, 4, "it is compose's own:\n{}", refused.err);
+            assert!(
+                refused.err.contains("plain `docker compose` made"),
+                "{}",
+                refused.err
+            );
+        }
         check(stack);
     });
     drop(taken_away);
