@@ -46,7 +46,6 @@ impl ImageEngine for DockerEngine {
             args: request.args.clone(),
             labels: request.labels.clone(),
             no_cache: request.anew,
-            ..BuildRequest::default()
         };
         let (sender, receiver) = channel(AHEAD);
         let context = request.context.clone();

@@ -217,7 +217,7 @@ database:
         :     ^^^^^^|^^^^^^
         :           `-- this
         `----
-      help: leave it out; `scalectl logs database` shows what PostgreSQL logs
+      help: leave it out; `scalectl logs db-1` shows what PostgreSQL logs
     "#);
 }
 
