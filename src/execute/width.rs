@@ -149,7 +149,7 @@ mod tests {
         let exec = |id| Call::Exec {
             container: "agent".to_owned(),
             command: vec![format!("ready {id}")],
-            deadline: Duration::from_secs(1).into(),
+            deadline: scalectl_documents::Span(Duration::from_secs(1)),
         };
         let mut lanes = Lanes::new(Width::default());
         let entered = (0..100).filter(|id| lanes.enter(OpId(*id), &exec(*id)));
