@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use scalectl_plan::{Call, Cause, Operation, Plan};
 
-/// One line a container, network, volume or image, with sign and cause; then
-/// what is kept and what is destroyed. The single calls stand in `--output json`.
+/// One line a container, network, volume or image, with sign and cause; then the
+/// commands that are run, what is kept and what is destroyed. The single calls stand in `--output json`.
 pub fn plan_text(plan: &Plan) -> String {
     if plan.is_empty() {
         return format!("{}: nothing to do, everything is as wanted\n", plan.project);
@@ -20,12 +20,28 @@ pub fn plan_text(plan: &Plan) -> String {
             change.words()
         ));
     }
+    lines.extend(commands(plan));
     lines.push(String::new());
     lines.push(summary(plan));
     for volume in &plan.keeps {
         lines.push(format!("keeps volume {volume} with its data"));
     }
     lines.join("\n") + "\n"
+}
+
+/// What runs inside a container so that clients do not notice a change.
+fn commands(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.operations.iter().filter_map(|it| match &it.call {
+        Call::Exec {
+            container, command, ..
+        } => Some(format!(
+            "> {:9} {container:32} `{}`: {}",
+            "command",
+            command.join(" "),
+            it.cause
+        )),
+        _ => None,
+    })
 }
 
 /// One sentence that counts.
