@@ -47,10 +47,10 @@ fn no_request_is_lost_while_edge_pooler_or_app_are_replaced_or_restarted() {
         replaces(&stack, "pooler", &["--overrides", &pooler, "up"]);
     });
     unharmed(&stack, "the app is restarted", || {
-        replaces(&stack, "app", &["restart", "app"]);
+        replaces(&stack, "app", &["--overrides", &pooler, "restart", "app"]);
     });
     unharmed(&stack, "the edge is restarted", || {
-        replaces(&stack, "edge", &["restart", "edge"]);
+        replaces(&stack, "edge", &["--overrides", &pooler, "restart", "edge"]);
     });
 
     let seen = under_load(&stack, || {
@@ -203,7 +203,17 @@ fn member(stack: &Stack, is_standby: &str) -> String {
     let all = ["db-1", "db-2", "db-3"].map(|service| stack.instances(service).remove(0));
     let ask = "SELECT pg_is_in_recovery()";
     let found = all.into_iter().find(|name| {
-        let psql = ["exec", name, "psql", "-h", "/run/postgresql", "-U", "postgres", "-Atc", ask];
+        let psql = [
+            "exec",
+            name,
+            "psql",
+            "-h",
+            "/run/postgresql",
+            "-U",
+            "postgres",
+            "-Atc",
+            ask,
+        ];
         run(Command::new("docker").args(psql)).out.trim() == is_standby
     });
     found.expect("there is such a member")
@@ -246,7 +256,7 @@ fn replaces(stack: &Stack, service: &str, command: &[&str]) {
     let gone: Vec<_> = before.difference(&after).map(|(name, _)| name).collect();
     let of_it = |name: &&String| name.contains(&format!("-{service}-"));
     assert!(
-        !gone.is_empty() && gone.iter().all(|name| of_it(name)),
+        !gone.is_empty() && gone.iter().all(of_it),
         "only {service} is replaced, but: {gone:?}"
     );
 }

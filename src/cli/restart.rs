@@ -7,10 +7,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use scalectl_documents::{Compose, Span};
+use scalectl_documents::{Compose, Span, Update};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::DockerEngine;
-use scalectl_plan::{Call, Goal, Observed, Plan};
+use scalectl_plan::{Call, Goal, LABELS, Observed, Operation, Plan};
 use scalectl_ui::seconds;
 
 use crate::cli::apply;
@@ -104,9 +104,28 @@ impl Work<'_> {
         Ok(scalectl_plan::restart_as(&goal, &observed, services))
     }
 
+    /// The named services that could have rolled and do not.
+    fn in_place<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p String> {
+        let compose = self.document;
+        self.args.services.iter().filter(move |name| {
+            let service = compose.and_then(|compose| compose.services.get(*name));
+            let is_made = |it: &Operation| match &it.call {
+                Call::CreateContainer { spec } => spec.labels.get(LABELS.service) == Some(*name),
+                _ => false,
+            };
+            service.is_some_and(|it| it.extension.update == Update::Rolling)
+                && !plan.operations.iter().any(is_made)
+        })
+    }
+
     /// Looks and plans once more, now that nobody else changes anything.
     async fn apply(&self, context: &Context, engine: &DockerEngine) -> Result<(), CommandError> {
         let plan = lock::unless_interrupted(self.plan(engine)).await?;
+        for service in self.in_place(&plan) {
+            context.printer.say(&format!(
+                "{service} is stopped and started, for it is not well, or not what scale.yaml says now: requests can fail meanwhile"
+            ));
+        }
         let report = apply::run(context, engine, &plan, "restart").await?;
         let starts = plan.operations.iter();
         let starts = starts.filter(|it| matches!(it.call, Call::StartContainer { .. }));

@@ -130,3 +130,49 @@ fn kind(call: &Call) -> &'static str {
         _ => "container",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use scalectl_documents::Span;
+    use scalectl_plan::OpId;
+
+    use super::*;
+
+    fn operation(id: u32, call: Call) -> Operation {
+        Operation {
+            id: OpId(id),
+            call,
+            cause: Cause::DefinitionChanged,
+            after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_commands_that_keep_clients_unaware_are_told_and_not_counted_as_changes() {
+        let exec = Call::Exec {
+            container: "shop-agent-1".to_owned(),
+            command: vec!["agent".to_owned(), "vacate".to_owned(), "db-1".to_owned()],
+            deadline: Span::seconds(60),
+        };
+        let stop = Call::RemoveContainer {
+            name: "shop-db-1-1".to_owned(),
+            id: "1".to_owned(),
+        };
+        let plan = Plan {
+            project: "shop".to_owned(),
+            operations: vec![operation(1, exec), operation(2, stop)],
+            keeps: Vec::new(),
+            fingerprint: String::new(),
+        };
+        let text = plan_text(&plan);
+        let command = text.lines().find(|line| line.starts_with('>'));
+        let command = command.unwrap_or_default();
+        for word in ["shop-agent-1", "`agent vacate db-1`", "definition changed"] {
+            assert!(command.contains(word), "{word} is missing:\n{text}");
+        }
+        assert!(
+            text.ends_with("0 to make, 0 to change, 1 to remove\n"),
+            "{text}"
+        );
+    }
+}
