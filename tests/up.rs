@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
+mod load;
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use load::Load;
 use support::Stack;
 
 fn order(id: &str) -> String {
@@ -38,31 +40,14 @@ fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request
         "KEEP_ALIVE_SECONDS: 2",
         "KEEP_ALIVE_SECONDS: 2\n    EDITED: \"1\"",
     ));
-    let load = Command::new("python3")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/load/load.py"))
-        .args([&format!("https://127.0.0.1:{}", stack.https), "--insecure"])
-        .args([
-            "--rate",
-            "100",
-            "--seconds",
-            "25",
-            "--get",
-            "/products",
-            "--body",
-            &order("{id}"),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the load starts");
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    let load = Load::on(stack.https, &stack.name).start();
+    std::thread::sleep(Duration::from_secs(2));
     stack.must(&["up", "--phase", "1"]);
-    let load = load.wait_with_output().expect("the load ends");
-    let report =
-        String::from_utf8_lossy(&load.stdout).into_owned() + &String::from_utf8_lossy(&load.stderr);
+    std::thread::sleep(Duration::from_secs(2));
+    let report = load.finish();
     assert!(
-        load.status.success(),
-        "no request fails while the app is replaced, but:\n{report}"
+        report.failures.is_empty() && report.requests > 1000,
+        "no request fails while the app is replaced, but: {report}"
     );
 
     let after = ids(&stack);

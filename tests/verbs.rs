@@ -149,17 +149,17 @@ fn fed(stack: &Stack, args: &[&str], input: &str) -> Ran {
 fn restart_keeps_every_container(stack: &Stack) {
     let before = stack.containers();
     let started = || {
-        listed(&[
-            "inspect",
-            "-f",
-            "{{.State.StartedAt}}",
-            &format!("{}-app-1", stack.name),
-        ])
+        let worker = format!("{}-worker-packer-1", stack.name);
+        listed(&["inspect", "-f", "{{.State.StartedAt}}", &worker])
     };
     let first = started();
-    stack.must(&["restart", "app", "pooler-net"]);
-    assert_eq!(stack.containers(), before, "a restart makes nothing anew");
-    assert_ne!(started(), first, "the app was started anew");
+    stack.must(&["restart", "worker-packer", "pooler-net"]);
+    assert_eq!(
+        stack.containers(),
+        before,
+        "what cannot roll is not made anew"
+    );
+    assert_ne!(started(), first, "the worker was started anew");
     let plan = stack.must(&["plan", "--detailed-exit-code"]);
     assert!(
         plan.out.contains("nothing to do"),

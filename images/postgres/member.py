@@ -1,18 +1,22 @@
-"""Runs Patroni, with four differences that Patroni has no setting for.
+"""Runs Patroni, with five differences that Patroni has no setting for.
 
 - It waits for the store in steps of 50 ms (Patroni: 5 s), with its modules loaded meanwhile.
 - A founder killed during its first start leaves an empty `initialize` key, for which Patroni
   would wait for ever; it is taken back.
 - It looks for the end of a start or a stop of PostgreSQL every 50 ms (Patroni: 1 s).
 - A heartbeat line that repeats the one before is not logged again.
+- Settings, roles and certificates that change in /etc/scalectl are read again.
 
 Tried with Patroni 4.0.7. Must never change what Patroni decides once it runs.
 """
 
+import contextlib
 import functools
 import logging
 import os
+import pathlib
 import socket
+import subprocess
 import time
 
 import patroni.api
@@ -26,6 +30,8 @@ from patroni.__main__ import Patroni
 from patroni.daemon import abstract_main
 
 STEP_SECONDS = 0.05
+SETTINGS = "/etc/scalectl"
+ROLES = "/usr/local/lib/scalectl/roles"
 patroni.postgresql.STOP_POLLING_INTERVAL = STEP_SECONDS
 patroni.postgresql.polling_loop = functools.partial(patroni.postgresql.polling_loop, interval=STEP_SECONDS)
 
@@ -34,6 +40,22 @@ class Member(Patroni):
     def __init__(self, config):
         wait_for_store(config["etcd3"]["hosts"])
         super().__init__(config)
+        self.read = written()
+
+    def _run_cycle(self):
+        """Once a round of Patroni, and whenever something wakes it."""
+        now = written()
+        if now != self.read:
+            self.take_over({file for file, *_ in now ^ self.read})
+            self.read = now
+        super()._run_cycle()
+
+    def take_over(self, files):
+        logging.warning("changed: %s", ", ".join(sorted(map(os.path.basename, files))))
+        if any(not file.endswith(".sql") for file in files):
+            self.reload_config(True, self.config.reload_local_configuration())
+        if self.postgresql.is_primary() and any(file.endswith(".sql") for file in files):
+            subprocess.Popen([ROLES, "on_reload", "primary", self.postgresql.scope])
 
     def ensure_dcs_access(self, sleep_time=STEP_SECONDS):
         cluster = super().ensure_dcs_access(sleep_time)
@@ -46,6 +68,16 @@ class Member(Patroni):
         """Only one member has the section `bootstrap`, so an empty key can only be its own."""
         data = self.config["postgresql"]["data_dir"]
         return "bootstrap" in self.config and not os.path.exists(os.path.join(data, "PG_VERSION"))
+
+
+def written():
+    """Every file of the settings with its time and number: one that is replaced has another."""
+    found = set()
+    for file in pathlib.Path(SETTINGS).rglob("[!.]*"):
+        with contextlib.suppress(FileNotFoundError):
+            if file.is_file():
+                found.add((str(file), file.stat().st_mtime_ns, file.stat().st_ino))
+    return found
 
 
 def wait_for_store(hosts):

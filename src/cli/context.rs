@@ -63,6 +63,11 @@ impl Context {
         }
     }
 
+    /// Whether the stack's document can be rendered here; with `-p` no file is needed.
+    pub fn has_model(&self) -> bool {
+        self.global.document.is_some() || self.global.file.exists()
+    }
+
     /// The app model as a phase sees it.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
 //! `scalectl restart`: plans the restart of what is there and runs that plan.
 //!
-//! Must never know an order, nor change what a container is made from.
+//! Must never know an order, nor change what a container is made from. With the
+//! stack's document at hand the plan can keep clients unaware.
 //! Next: `plan/restart.rs`.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use scalectl_documents::Span;
+use scalectl_documents::{Compose, Span, Update};
+use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::DockerEngine;
-use scalectl_plan::{Call, Observed, Plan};
+use scalectl_plan::{Call, Goal, LABELS, Observed, Operation, Plan};
 use scalectl_ui::seconds;
 
 use crate::cli::apply;
@@ -16,7 +18,11 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::lock::{self, LockArgs, Wanted};
 
-/// Stop and start containers as they are; changes in scale.yaml wait for `up`
+/// Restart services as they are; changes in scale.yaml wait for `up`
+///
+/// A named service that rolls (app, edge, pooler) gets successors of the same definition, and
+/// no request is lost, unless scale.yaml says something else of it now. All others are stopped
+/// and started.
 #[derive(clap::Args, Debug)]
 pub struct RestartArgs {
     /// Only these services; all that run without a name
@@ -34,7 +40,17 @@ pub async fn run(args: &RestartArgs, context: &Context) -> Result<ExitCode, Comm
     let project = context.project()?;
     let observed = context.look(&engine, &project).await?;
     context.refuse_unknown(&project, &observed, &args.services)?;
-    if args.plan(&project, &observed).is_empty() {
+    let document = args.document(context, &engine, &observed).await?;
+    let engine = match (&document, observed.phase) {
+        (Some(_), Some(phase)) => context.giving(engine, phase)?,
+        _ => engine,
+    };
+    let work = Work {
+        args,
+        document: document.as_ref(),
+        project: &project,
+    };
+    if work.plan(&engine).await?.is_empty() {
         let nothing = format!("nothing of {project} runs; `scalectl up` brings it up");
         context.printer.say(&nothing);
         return Ok(ExitCode::SUCCESS);
@@ -44,32 +60,79 @@ pub async fn run(args: &RestartArgs, context: &Context) -> Result<ExitCode, Comm
         command: "restart",
         observed: &observed,
     };
-    let work = args.apply(context, &engine, &project);
+    let work = work.apply(context, &engine);
     lock::held(args.lock, context, &engine, wanted, work).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl RestartArgs {
-    fn plan(&self, project: &str, observed: &Observed) -> Plan {
-        let deadline = Span(Duration::from_secs(self.wait_timeout));
-        scalectl_plan::restart(project, observed, &self.services, deadline)
-    }
-
-    /// Looks and plans once more, now that nobody else changes anything.
-    async fn apply(
+    /// What the stack was made from, where a service is named and scale.yaml is there.
+    async fn document(
         &self,
         context: &Context,
         engine: &DockerEngine,
-        project: &str,
-    ) -> Result<(), CommandError> {
-        let observed = lock::unless_interrupted(context.look(engine, project)).await?;
-        let plan = self.plan(project, &observed);
+        observed: &Observed,
+    ) -> Result<Option<Compose>, CommandError> {
+        let is_there = context.has_model();
+        match observed.phase {
+            Some(phase) if is_there && !self.services.is_empty() => {
+                Ok(Some(context.render(phase, Some(engine)).await?.compose))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+struct Work<'a> {
+    args: &'a RestartArgs,
+    document: Option<&'a Compose>,
+    project: &'a str,
+}
+
+impl Work<'_> {
+    async fn plan(&self, engine: &DockerEngine) -> Result<Plan, CommandError> {
+        let deadline = Span(Duration::from_secs(self.args.wait_timeout));
+        let (project, services) = (self.project, &self.args.services);
+        let Some(compose) = self.document else {
+            let observed = engine.observe(&Scope::project(project)).await?;
+            return Ok(scalectl_plan::restart(
+                project, &observed, services, deadline,
+            ));
+        };
+        let observed = engine.observe(&Scope::of(compose)).await?;
+        let goal = Goal::up(compose, deadline);
+        Ok(scalectl_plan::restart_as(&goal, &observed, services))
+    }
+
+    /// The named services that could have rolled and do not.
+    fn in_place<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p String> {
+        let compose = self.document;
+        self.args.services.iter().filter(move |name| {
+            let service = compose.and_then(|compose| compose.services.get(*name));
+            let is_made = |it: &Operation| match &it.call {
+                Call::CreateContainer { spec } => spec.labels.get(LABELS.service) == Some(*name),
+                _ => false,
+            };
+            service.is_some_and(|it| it.extension.update == Update::Rolling)
+                && !plan.operations.iter().any(is_made)
+        })
+    }
+
+    /// Looks and plans once more, now that nobody else changes anything.
+    async fn apply(&self, context: &Context, engine: &DockerEngine) -> Result<(), CommandError> {
+        let plan = lock::unless_interrupted(self.plan(engine)).await?;
+        for service in self.in_place(&plan) {
+            context.printer.say(&format!(
+                "{service} is stopped and started, for it is not well, or not what scale.yaml says now: requests can fail meanwhile"
+            ));
+        }
         let report = apply::run(context, engine, &plan, "restart").await?;
         let starts = plan.operations.iter();
         let starts = starts.filter(|it| matches!(it.call, Call::StartContainer { .. }));
         context.printer.say(&format!(
-            "{} of {project} restarted in {}",
+            "{} of {} restarted in {}",
             starts.count(),
+            self.project,
             seconds(report.elapsed)
         ));
         Ok(())

@@ -7,6 +7,7 @@ use scalectl_documents::{Compose, Drain, PublishedPort, Service};
 
 use crate::conflicts::overlap;
 use crate::fleet::Seen;
+use crate::observed::ObservedContainer;
 use crate::operation::{Call, Cause, OpId};
 use crate::removal::{Gone, remove_container};
 use crate::services::{Change, Planner, Standing};
@@ -66,23 +67,14 @@ impl<'a> Planner<'a, '_> {
         if !seen.is_running() || self.removed.contains_key(name) {
             return None;
         }
-        let needs_address = drain.command.iter().any(|word| word.contains("{address}"));
-        let mut addresses = seen.addresses.values();
-        let address = match addresses.find(|address| !address.is_empty()) {
-            Some(address) => address.as_str(),
-            None if needs_address => return None,
-            None => "",
-        };
+        let command = words(drain, name, seen)?;
         let (by, well) = match drain.service == service {
             true => (name.clone(), Vec::new()),
             false => self.drainer(&drain.service)?,
         };
-        let words = drain.command.iter();
         let call = Call::Exec {
             container: by.clone(),
-            command: words
-                .map(|word| word.replace("{address}", address).replace("{name}", name))
-                .collect(),
+            command,
             deadline: self.goal.wait_timeout,
         };
         let after = after.iter().copied().chain(well);
@@ -156,6 +148,23 @@ impl<'a> Planner<'a, '_> {
         losers.dedup_by_key(|(name, _)| *name);
         losers
     }
+}
+
+/// A drain command for one container; none if it needs an address and there is none.
+pub(crate) fn words(drain: &Drain, name: &str, seen: &ObservedContainer) -> Option<Vec<String>> {
+    let needs_address = drain.command.iter().any(|word| word.contains("{address}"));
+    let mut addresses = seen.addresses.values();
+    let address = match addresses.find(|address| !address.is_empty()) {
+        Some(address) => address.as_str(),
+        None if needs_address => return None,
+        None => "",
+    };
+    let words = drain.command.iter();
+    Some(
+        words
+            .map(|word| word.replace("{address}", address).replace("{name}", name))
+            .collect(),
+    )
 }
 
 fn ports_of<'c>(compose: &'c Compose, service: &str) -> impl Iterator<Item = &'c PublishedPort> {

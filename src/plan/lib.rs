@@ -19,6 +19,7 @@ mod order;
 mod removal;
 mod resources;
 mod restart;
+mod rolled;
 mod rules;
 mod services;
 mod spec;
@@ -33,7 +34,7 @@ pub use observed::{
     ObservedVolume, Ownership,
 };
 pub use operation::{Await, Call, Cause, FileContent, InjectedFile, OpId, Operation, Plan};
-pub use restart::restart;
+pub use restart::{restart, restart_as};
 pub use rules::{Goal, Volumes, build};
 pub use spec::{ContainerSpec, NetworkPlace};
 pub use stranded::stranded;

@@ -1,33 +1,59 @@
 //! Restart: the containers that are there, stopped and started as they are.
 //!
-//! Nothing is made or removed and no document is needed: what changed in
-//! scale.yaml waits for `up`. One after another where others can serve on
-//! (copies of a service, members of a cluster), what is depended on first, and
-//! whoever lives in a restarted container's network with it.
+//! What changed in scale.yaml waits for `up`. One after another where others can
+//! serve on (copies of a service, members of a cluster), what is depended on
+//! first, and whoever lives in a restarted container's network with it. Of the
+//! services that are named, those that roll get successors of the same
+//! definition instead (`rolled.rs`), and hooks run: clients notice nothing.
+//! Without the document, or without a name (then all ends anyway), nothing is
+//! made or removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalectl_documents::Span;
+use scalectl_documents::{Compose, Drain, Span, Update};
 
 use crate::create::SETTLE;
 use crate::fleet::{Fleet, Seen};
 use crate::graph::Graph;
+use crate::leaving;
 use crate::observed::{Health, Observed, ObservedContainer};
 use crate::operation::{Await, Call, Cause, OpId, Plan};
-use crate::rules::fingerprint;
+use crate::rolled;
+use crate::rules::{Goal, fingerprint};
 
 /// Plans the restart of `services`; without a name, of all that runs. A service
 /// that is named is started although it does not run.
 pub fn restart(project: &str, observed: &Observed, services: &[String], deadline: Span) -> Plan {
+    planned(project, None, observed, services, deadline)
+}
+
+/// The same with the document that they were made from, as far as they still fit it.
+pub fn restart_as(goal: &Goal<'_>, observed: &Observed, services: &[String]) -> Plan {
+    let project = &goal.compose.name;
+    let document = Some(goal).filter(|_| !services.is_empty());
+    planned(project, document, observed, services, goal.wait_timeout)
+}
+
+fn planned(
+    project: &str,
+    goal: Option<&Goal<'_>>,
+    observed: &Observed,
+    services: &[String],
+    deadline: Span,
+) -> Plan {
     let fleet = Fleet::of(observed);
+    let rolling = goal.map_or_else(BTreeSet::new, |goal| {
+        rolled::those_that_can(goal, observed, &fleet, services)
+    });
     let is_named = |service: &String| services.iter().any(|it| it == service);
     let chosen = observed.ours().filter(|(_, it)| match services {
         [] => it.is_alive(),
-        _ => is_named(&it.service),
+        _ => is_named(&it.service) && !rolling.contains(it.service.as_str()),
     });
     let chosen: BTreeMap<_, _> = chosen.collect();
     let mut restart = Restart {
         fleet: &fleet,
+        compose: goal.map(|goal| goal.compose),
         deadline,
         order: BTreeMap::new(),
         turns: BTreeMap::new(),
@@ -37,9 +63,15 @@ pub fn restart(project: &str, observed: &Observed, services: &[String], deadline
     for seen in in_order(&fleet, &chosen) {
         restart.one(seen);
     }
+    let Restart {
+        order, mut graph, ..
+    } = restart;
+    if let Some(goal) = goal {
+        rolled::plan(goal, observed, &fleet, &rolling, &order, &mut graph);
+    }
     Plan {
         project: project.to_owned(),
-        operations: restart.graph.into_operations(),
+        operations: graph.into_operations(),
         keeps: Vec::new(),
         fingerprint: fingerprint(observed),
     }
@@ -47,6 +79,8 @@ pub fn restart(project: &str, observed: &Observed, services: &[String], deadline
 
 struct Restart<'f, 'a> {
     fleet: &'f Fleet<'a>,
+    /// Says which hooks there are; without it none.
+    compose: Option<&'f Compose>,
     deadline: Span,
     /// For each service, the operations after which its containers are well again.
     order: BTreeMap<&'a str, Vec<OpId>>,
@@ -79,12 +113,49 @@ impl<'a> Restart<'_, 'a> {
             ended.push(self.stop(*seen, &stranded(holder), ended.clone()));
         }
         if holder.1.is_alive() {
+            ended.extend(self.drain(holder, &ended));
             ended.push(self.stop(holder, &Cause::RestartAsked, ended.clone()));
         }
         let started = self.start(holder, &Cause::RestartAsked, ended);
         for seen in all.iter().skip(1) {
             self.start(*seen, &stranded(holder), vec![started]);
         }
+    }
+
+    /// Runs the hook before a stop, where one says how and somebody can. The only
+    /// copy of what rolls cannot be taken out: nobody else serves.
+    fn drain(&mut self, (name, it): Seen<'a>, after: &[OpId]) -> Option<OpId> {
+        let service = self.compose?.services.get(&it.service)?;
+        let hook = service.extension.drain.as_ref()?;
+        let is_alone = self.fleet.of_service(&it.service).len() < 2;
+        if !it.is_running() || (service.extension.update == Update::Rolling && is_alone) {
+            return None;
+        }
+        let command = leaving::words(hook, name, it)?;
+        let call = self.exec(hook, command)?;
+        let well = self.order.get(hook.service.as_str()).into_iter().flatten();
+        let after = well.chain(after).copied().collect::<Vec<_>>();
+        Some(self.graph.add(call, &Cause::RestartAsked, after))
+    }
+
+    /// Waits until those in front know one that was started, where it says how.
+    fn know(&mut self, (name, it): Seen<'a>, well: OpId) -> Option<OpId> {
+        let service = self.compose?.services.get(&it.service)?;
+        let hook = service.extension.ready.as_ref()?;
+        let words = hook.command.iter();
+        let command = words.map(|word| word.replace("{name}", name)).collect();
+        let call = self.exec(hook, command)?;
+        Some(self.graph.add(call, &Cause::RestartAsked, [well]))
+    }
+
+    fn exec(&self, hook: &Drain, command: Vec<String>) -> Option<Call> {
+        let mut runners = self.fleet.of_service(&hook.service).iter();
+        let (container, _) = runners.find(|(_, it)| it.is_running())?;
+        Some(Call::Exec {
+            container: (*container).clone(),
+            command,
+            deadline: self.deadline,
+        })
     }
 
     fn stop(&mut self, (name, it): Seen<'a>, cause: &Cause, after: Vec<OpId>) -> OpId {
@@ -114,6 +185,7 @@ impl<'a> Restart<'_, 'a> {
             deadline: self.deadline,
         };
         let well = self.graph.add(call, cause, [started]);
+        let well = self.know((name, it), well).unwrap_or(well);
         self.order.entry(&it.service).or_default().push(well);
         self.turns.insert(stem(&it.service), well);
         started

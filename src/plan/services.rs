@@ -78,6 +78,8 @@ pub(crate) struct Planner<'a, 'r> {
     pub values: Values,
     /// For each cluster what must have happened before its next member is stopped.
     pub turns: BTreeMap<&'a str, Vec<OpId>>,
+    /// Services whose containers are made anew although they are right.
+    pub again: BTreeSet<&'a str>,
 }
 
 pub(crate) fn plan<'a>(
@@ -88,26 +90,40 @@ pub(crate) fn plan<'a>(
     removed: &mut Removed,
     graph: &mut Graph,
 ) {
-    let mut planner = Planner {
-        goal,
-        observed,
-        fleet,
-        resources,
-        graph,
-        ready: BTreeMap::new(),
-        removed,
-        holders: order::holders(goal.compose),
-        drains: BTreeMap::new(),
-        values: Values::of(goal.compose, observed),
-        turns: BTreeMap::new(),
-    };
+    let mut planner = Planner::new(goal, observed, fleet, resources, removed, graph);
     for name in order::in_order(goal.compose) {
         planner.service(name);
     }
 }
 
+impl<'a, 'r> Planner<'a, 'r> {
+    pub(crate) fn new(
+        goal: &'a Goal<'a>,
+        observed: &'a Observed,
+        fleet: &'r Fleet<'a>,
+        resources: Resources,
+        removed: &'r mut Removed,
+        graph: &'r mut Graph,
+    ) -> Self {
+        Self {
+            goal,
+            observed,
+            fleet,
+            resources,
+            graph,
+            ready: BTreeMap::new(),
+            removed,
+            holders: order::holders(goal.compose),
+            drains: BTreeMap::new(),
+            values: Values::of(goal.compose, observed),
+            turns: BTreeMap::new(),
+            again: BTreeSet::new(),
+        }
+    }
+}
+
 impl<'a> Planner<'a, '_> {
-    fn service(&mut self, name: &'a str) {
+    pub(crate) fn service(&mut self, name: &'a str) {
         if self.ready.contains_key(name) {
             return;
         }
@@ -158,7 +174,7 @@ impl<'a> Planner<'a, '_> {
         }
     }
 
-    fn sort(&self, name: &str, service: &Service) -> Sorted<'a> {
+    pub(crate) fn sort(&self, name: &str, service: &Service) -> Sorted<'a> {
         let facts = Facts {
             compose: self.goal.compose,
             observed: self.observed,
@@ -171,6 +187,9 @@ impl<'a> Planner<'a, '_> {
         for seen in self.fleet.of_service(name) {
             match facts.verdict(service, *seen) {
                 Verdict::Replace(cause) => sorted.replaced.push((*seen, cause)),
+                Verdict::Right if self.again.contains(name) => {
+                    sorted.replaced.push((*seen, Cause::RestartAsked));
+                }
                 verdict => sorted.kept.push((*seen, verdict)),
             }
         }

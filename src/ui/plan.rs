@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use scalectl_plan::{Call, Cause, Operation, Plan};
 
-/// One line a container, network, volume or image, with sign and cause; then
-/// what is kept and what is destroyed. The single calls stand in `--output json`.
+/// One line a container, network, volume or image, with sign and cause; then the
+/// commands that are run, what is kept and what is destroyed. The single calls stand in `--output json`.
 pub fn plan_text(plan: &Plan) -> String {
     if plan.is_empty() {
         return format!("{}: nothing to do, everything is as wanted\n", plan.project);
@@ -20,12 +20,28 @@ pub fn plan_text(plan: &Plan) -> String {
             change.words()
         ));
     }
+    lines.extend(commands(plan));
     lines.push(String::new());
     lines.push(summary(plan));
     for volume in &plan.keeps {
         lines.push(format!("keeps volume {volume} with its data"));
     }
     lines.join("\n") + "\n"
+}
+
+/// What runs inside a container so that clients do not notice a change.
+fn commands(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.operations.iter().filter_map(|it| match &it.call {
+        Call::Exec {
+            container, command, ..
+        } => Some(format!(
+            "> {:9} {container:32} `{}`: {}",
+            "command",
+            command.join(" "),
+            it.cause
+        )),
+        _ => None,
+    })
 }
 
 /// One sentence that counts.
@@ -112,5 +128,51 @@ fn kind(call: &Call) -> &'static str {
         Call::CreateNetwork { .. } | Call::RemoveNetwork { .. } => "network",
         Call::CreateVolume { .. } | Call::RemoveVolume { .. } => "volume",
         _ => "container",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scalectl_documents::Span;
+    use scalectl_plan::OpId;
+
+    use super::*;
+
+    fn operation(id: u32, call: Call) -> Operation {
+        Operation {
+            id: OpId(id),
+            call,
+            cause: Cause::DefinitionChanged,
+            after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_commands_that_keep_clients_unaware_are_told_and_not_counted_as_changes() {
+        let exec = Call::Exec {
+            container: "shop-agent-1".to_owned(),
+            command: vec!["agent".to_owned(), "vacate".to_owned(), "db-1".to_owned()],
+            deadline: Span::seconds(60),
+        };
+        let stop = Call::RemoveContainer {
+            name: "shop-db-1-1".to_owned(),
+            id: "1".to_owned(),
+        };
+        let plan = Plan {
+            project: "shop".to_owned(),
+            operations: vec![operation(1, exec), operation(2, stop)],
+            keeps: Vec::new(),
+            fingerprint: String::new(),
+        };
+        let text = plan_text(&plan);
+        let command = text.lines().find(|line| line.starts_with('>'));
+        let command = command.unwrap_or_default();
+        for word in ["shop-agent-1", "`agent vacate db-1`", "definition changed"] {
+            assert!(command.contains(word), "{word} is missing:\n{text}");
+        }
+        assert!(
+            text.ends_with("0 to make, 0 to change, 1 to remove\n"),
+            "{text}"
+        );
     }
 }

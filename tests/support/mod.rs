@@ -11,8 +11,10 @@
     reason = "shared by test programs that each use a part; a test may panic and speak"
 )]
 
+pub mod overrides;
 pub mod ports;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -107,6 +109,30 @@ impl Stack {
             "--filter",
             &self.label(),
         ])
+    }
+
+    /// Names of a service's containers that run.
+    pub fn instances(&self, service: &str) -> Vec<String> {
+        let service = format!("label=dev.scalectl.service={service}");
+        let filters = ["--filter", &self.label(), "--filter", &service];
+        listed(&[&["ps", "--format", "{{.Names}}"], &filters[..]].concat())
+    }
+
+    /// Names and ids of what runs.
+    pub fn running(&self) -> BTreeSet<(String, String)> {
+        let format = "{{.Names}} {{.ID}}";
+        let lines = listed(&[
+            "ps",
+            "--no-trunc",
+            "--format",
+            format,
+            "--filter",
+            &self.label(),
+        ]);
+        let pairs = lines.iter().filter_map(|line| line.split_once(' '));
+        pairs
+            .map(|(name, id)| (name.to_owned(), id.to_owned()))
+            .collect()
     }
 
     pub fn volumes(&self) -> Vec<String> {

@@ -3,9 +3,9 @@
 
 use insta::assert_snapshot;
 use scalectl_documents::Span;
-use scalectl_plan::{Plan, restart, stranded};
+use scalectl_plan::{Goal, Plan, restart, restart_as, stranded};
 
-use crate::scene::{Scene, at, precedes, steps};
+use crate::scene::{Scene, at, parse, precedes, steps};
 use crate::stack::STACK;
 
 const CLUSTER: &str = "
@@ -146,5 +146,107 @@ fn a_container_is_stranded_when_its_holder_is_gone_or_was_started_later() {
     assert!(
         stranded(&seen).contains_key("shop-pooler-1"),
         "its holder is gone"
+    );
+}
+
+fn with_document(scene: &Scene, text: &str, services: &[&str]) -> Plan {
+    let services: Vec<_> = services.iter().map(|it| (*it).to_owned()).collect();
+    let compose = parse(text);
+    let goal = Goal::up(&compose, Span::seconds(60));
+    restart_as(&goal, &scene.look(text), &services)
+}
+
+#[test]
+fn a_named_service_that_rolls_gets_a_successor_before_it_is_drained_and_ends() {
+    let scene = Scene::after(STACK);
+    let plan = with_document(&scene, STACK, &["app", "pooler"]);
+    assert_snapshot!(plan, @"
+     1 shop-pooler-2  create           restart asked
+     2 shop-pooler-2  start            restart asked  after 1
+     3 shop-pooler-2  await-healthy    restart asked  after 2
+     4 shop-pooler-1  stop             superseded by shop-pooler-2  after 3
+     5 shop-pooler-1  remove           superseded by shop-pooler-2  after 4
+     6 shop-app-2     create           restart asked
+     7 shop-app-2     start            restart asked  after 3, 6
+     8 shop-app-2     await-healthy    restart asked  after 7
+     9 shop-agent-1   exec             superseded by shop-app-2  runs `drain 10.0.0.30`  after 8
+    10 shop-app-1     stop             superseded by shop-app-2  after 9
+    11 shop-app-1     remove           superseded by shop-app-2  after 10
+    ");
+    scene.run(&plan);
+    assert!(scene.plan(STACK).is_empty(), "up has nothing to mend");
+}
+
+#[test]
+fn what_scale_yaml_says_otherwise_now_waits_for_up() {
+    let scene = Scene::after(STACK);
+    let edited = STACK.replace("GREETING: hello", "GREETING: bye");
+    let plan = with_document(&scene, &edited, &["app", "pooler"]);
+    assert_eq!(
+        steps(&plan)
+            .into_iter()
+            .filter(|it| it.contains("-app-"))
+            .collect::<Vec<_>>(),
+        [
+            "stop shop-app-1",
+            "start shop-app-1",
+            "await-healthy shop-app-1"
+        ],
+        "the app stays as it is made:\n{plan}"
+    );
+    assert!(
+        plan.operations.iter().any(at("create", "shop-pooler-2")),
+        "what is unchanged rolls all the same:\n{plan}"
+    );
+    scene.run(&plan);
+}
+
+#[test]
+fn a_service_rolls_not_when_its_network_is_restarted_with_it() {
+    let scene = Scene::after(STACK);
+    let plan = with_document(&scene, STACK, &["pooler-net", "pooler"]);
+    assert!(
+        steps(&plan).iter().all(|it| !it.starts_with("create")),
+        "its successor would have no network:\n{plan}"
+    );
+    scene.run(&plan);
+    assert!(
+        stranded(&scene.look(STACK)).is_empty(),
+        "nobody is left behind"
+    );
+    assert!(scene.plan(STACK).is_empty(), "up has nothing to mend");
+}
+
+#[test]
+fn members_of_a_cluster_are_vacated_one_after_the_other_before_they_stop() {
+    let text = CLUSTER.replace(
+        "    depends_on: {etcd-1",
+        "    x-scalectl: {turn: database, drain: {service: etcd-1, command: [vacate, \"{name}\"]}}\n    depends_on: {etcd-1",
+    );
+    let scene = Scene::after(&text);
+    assert_snapshot!(with_document(&scene, &text, &["db-1", "db-2"]), @"
+    1 shop-etcd-1-1  exec             restart asked  runs `vacate shop-db-1-1`
+    2 shop-db-1-1    stop             restart asked  after 1
+    3 shop-db-1-1    start            restart asked  after 2
+    4 shop-db-1-1    await-healthy    restart asked  after 3
+    5 shop-etcd-1-1  exec             restart asked  runs `vacate shop-db-2-1`  after 4
+    6 shop-db-2-1    stop             restart asked  after 5
+    7 shop-db-2-1    start            restart asked  after 6
+    8 shop-db-2-1    await-healthy    restart asked  after 7
+    ");
+    assert_eq!(
+        with_document(&scene, &text, &[]),
+        plan(&scene, &text, &[]),
+        "when all of it ends nobody is kept unaware"
+    );
+}
+
+#[test]
+fn a_restart_of_everything_makes_nothing_anew_with_a_document_either() {
+    let scene = Scene::after(STACK);
+    let plan = with_document(&scene, STACK, &[]);
+    assert!(
+        steps(&plan).iter().all(|it| !it.starts_with("create")),
+        "{plan}"
     );
 }

@@ -1,0 +1,274 @@
+//! What clients see while a stack changes under 250 requests a second: nothing.
+//!
+//! GET and POST, on kept and on new connections, against an app that closes idle ones
+//! after 2 s. Each request counts once and is never repeated. Ignored tests are longer
+//! and belong to the soak tier; with `--nocapture` all of them tell their figures.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test may panic and speak"
+)]
+
+mod load;
+mod support;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use load::{Load, Report};
+use support::{Stack, overrides, run};
+
+const BEFORE: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(2);
+
+#[test]
+fn no_request_is_lost_while_edge_pooler_or_app_are_replaced_or_restarted() {
+    let stack = Stack::shop("traffic");
+    stack.must(&["up", "--phase", "1"]);
+
+    let envoy = overrides::change(
+        &stack,
+        "edge/envoy.yaml.hbs",
+        "idle_timeout: 75s",
+        "idle_timeout: 74s",
+    );
+    unharmed(&stack, "the edge has another setting", || {
+        replaces(&stack, "edge", &["--overrides", &envoy, "up"]);
+    });
+    let pooler = overrides::change(
+        &stack,
+        "pooler/service.yaml.hbs",
+        "mem_limit: 48m",
+        "mem_limit: 49m",
+    );
+    unharmed(&stack, "the pooler has another limit", || {
+        replaces(&stack, "pooler", &["--overrides", &pooler, "up"]);
+    });
+    unharmed(&stack, "the app is restarted", || {
+        replaces(&stack, "app", &["--overrides", &pooler, "restart", "app"]);
+    });
+    unharmed(&stack, "the edge is restarted", || {
+        replaces(&stack, "edge", &["--overrides", &pooler, "restart", "edge"]);
+    });
+
+    let seen = under_load(&stack, || {
+        let killed = stack.instances("app");
+        let killed = run(Command::new("docker").arg("kill").args(killed));
+        assert_eq!(killed.code, 0, "{}", killed.err);
+    });
+    assert!(
+        seen.failures.len() > 100,
+        "a killed app must be seen, or the load sees nothing: {seen}"
+    );
+}
+
+#[test]
+fn changed_settings_of_pooler_and_database_reach_what_runs() {
+    let stack = Stack::shop("settings");
+    stack.must(&["up", "--phase", "1"]);
+    let before = stack.running();
+    let file = stack.text();
+    assert!(file.contains("  version: \"17\""), "{file}");
+    stack.write(&file.replace(
+        "  version: \"17\"",
+        "  version: \"17\"\n  settings: {log_min_duration_statement: 4321}",
+    ));
+    overrides::change(
+        &stack,
+        "pooler/pgbouncer.ini.hbs",
+        "log_connections = 0",
+        "log_connections = 1",
+    );
+    overrides::change(
+        &stack,
+        "database/patroni.yaml.hbs",
+        "log_checkpoints: 'off'",
+        "log_checkpoints: 'on'",
+    );
+    let all = overrides::change(
+        &stack,
+        "database/roles.sql.hbs",
+        "",
+        "ALTER ROLE monitor CONNECTION LIMIT 17;\n",
+    );
+    unharmed(&stack, "settings change", || {
+        stack.must(&["--overrides", &all, "up"]);
+    });
+    assert_eq!(stack.running(), before, "no container is replaced");
+
+    let database = stack.instances("db-1");
+    let ask = "SELECT current_setting('log_checkpoints'), current_setting('log_min_duration_statement'), \
+               (SELECT rolconnlimit FROM pg_roles WHERE rolname = 'monitor')";
+    until("on|4321ms|17", || {
+        let psql = [
+            "exec",
+            &database[0],
+            "psql",
+            "-h",
+            "/run/postgresql",
+            "-U",
+            "postgres",
+            "-Atc",
+            ask,
+        ];
+        run(Command::new("docker").args(psql)).out
+    });
+    stack.must(&["restart", "worker-packer"]);
+    until("true", || {
+        let pooler = &stack.instances("pooler")[0];
+        let logged = run(Command::new("docker").args(["logs", pooler]));
+        (logged.out + &logged.err)
+            .contains("login attempt")
+            .to_string()
+    });
+}
+
+#[test]
+#[ignore = "soak: 4 min"]
+fn a_single_database_member_that_is_replaced_or_restarted_costs_a_wait_and_no_request() {
+    let stack = Stack::shop("single");
+    stack.must(&["up", "--phase", "1"]);
+    let file = stack.text();
+    for memory in [384, 400] {
+        let changed = format!("database:\n  memory: {memory}Mi\n");
+        stack.write(&file.replace("database:\n", &changed));
+        unharmed(&stack, "one member has other memory", || {
+            replaces(&stack, "db-1", &["up"]);
+        });
+    }
+    unharmed(&stack, "one member is restarted", || {
+        stack.must(&["restart", "db-1"]);
+    });
+}
+
+#[test]
+#[ignore = "soak: 8 min"]
+fn phase_2_changes_without_a_lost_request() {
+    let stack = Stack::shop("changes");
+    stack.must(&["up", "--phase", "2"]);
+    let file = stack.text();
+    stack.write(&file.replace("KEEP_ALIVE_SECONDS: 2", "KEEP_ALIVE_SECONDS: 3"));
+    unharmed(&stack, "2 apps have another variable", || {
+        stack.must(&["up"]);
+    });
+    for service in ["app", "edge", "pooler"] {
+        unharmed(&stack, &format!("{service} is restarted"), || {
+            replaces(&stack, service, &["restart", service]);
+        });
+    }
+    let file = stack.text();
+    for memory in [384, 400] {
+        let changed = format!("database:\n  memory: {memory}Mi\n");
+        stack.write(&file.replace("database:\n", &changed));
+        unharmed(&stack, "3 members have other memory", || {
+            replaces(&stack, "db", &["up"]);
+        });
+    }
+    unharmed(&stack, "3 members are restarted", || {
+        stack.must(&["restart", "db-1", "db-2", "db-3"]);
+    });
+}
+
+/// What an accident costs is measured, not promised: it must end, and what was
+/// acknowledged while all were well must be there.
+#[test]
+#[ignore = "soak: 4 min"]
+fn after_a_killed_replica_or_primary_clients_are_served_again() {
+    let stack = Stack::shop("accidents");
+    stack.must(&["up", "--phase", "2"]);
+    for (what, is_standby, most_seconds) in [("a replica", "t", 20), ("the primary", "f", 60)] {
+        let member = member(&stack, is_standby);
+        let load = load_on(&stack).start();
+        std::thread::sleep(BEFORE);
+        let killed = run(Command::new("docker").args(["kill", &member]));
+        assert_eq!(killed.code, 0, "{}", killed.err);
+        let report = load.finish_after(Duration::from_secs(most_seconds + 15));
+        let outage = report.outage();
+        eprintln!(
+            "{what} ({member}) is killed: failures over {} ms: {report}",
+            outage.as_millis()
+        );
+        assert!(
+            outage < Duration::from_secs(most_seconds),
+            "{what}: {report}"
+        );
+        stack.must(&["up"]);
+    }
+}
+
+/// A member that says that (t or f) of whether it is a standby.
+fn member(stack: &Stack, is_standby: &str) -> String {
+    let all = ["db-1", "db-2", "db-3"].map(|service| stack.instances(service).remove(0));
+    let ask = "SELECT pg_is_in_recovery()";
+    let found = all.into_iter().find(|name| {
+        let psql = [
+            "exec",
+            name,
+            "psql",
+            "-h",
+            "/run/postgresql",
+            "-U",
+            "postgres",
+            "-Atc",
+            ask,
+        ];
+        run(Command::new("docker").args(psql)).out.trim() == is_standby
+    });
+    found.expect("there is such a member")
+}
+
+/// A load whose orders nobody else has.
+fn load_on(stack: &Stack) -> Load {
+    static RUN: AtomicU32 = AtomicU32::new(0);
+    let run = RUN.fetch_add(1, Ordering::Relaxed);
+    Load::on(stack.https, &format!("{}-{run}", stack.name))
+}
+
+/// Runs an action in the middle of a load, and says what clients saw.
+fn under_load(stack: &Stack, action: impl FnOnce()) -> Report {
+    let load = load_on(stack).start();
+    let begin = Instant::now();
+    std::thread::sleep(BEFORE);
+    action();
+    std::thread::sleep(AFTER);
+    let wanted = 0.95 * 250.0 * begin.elapsed().as_secs_f64();
+    let report = load.finish();
+    assert!(
+        report.requests as f64 > wanted,
+        "the load kept its rate: {report}"
+    );
+    report
+}
+
+fn unharmed(stack: &Stack, what: &str, action: impl FnOnce()) {
+    let report = under_load(stack, action);
+    eprintln!("{what}: {report}");
+    assert!(report.failures.is_empty(), "{what}: {report}");
+}
+
+/// Of the containers that stay, that command makes those of one service anew.
+fn replaces(stack: &Stack, service: &str, command: &[&str]) {
+    let before = stack.running();
+    stack.must(command);
+    let after = stack.running();
+    let gone: Vec<_> = before.difference(&after).map(|(name, _)| name).collect();
+    let of_it = |name: &&String| name.contains(&format!("-{service}-"));
+    assert!(
+        !gone.is_empty() && gone.iter().all(of_it),
+        "only {service} is replaced, but: {gone:?}"
+    );
+}
+
+fn until(wanted: &str, mut look: impl FnMut() -> String) {
+    let mut seen = String::new();
+    for _ in 0..60 {
+        seen = look();
+        if seen.trim() == wanted {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    assert_eq!(seen.trim(), wanted, "after 15 s");
+}
