@@ -1,7 +1,11 @@
 //! Down: those who use a container end first; what has ended is removed meanwhile.
+//!
+//! "Ended" is the end of its process, which the end of its log tells; its stop is
+//! answered later (`src/engine/docker/ended.rs` says why).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use scalectl_documents::{Compose, Service};
 use tokio::sync::watch;
@@ -11,6 +15,10 @@ use crate::error::FloorError;
 use crate::stack;
 use crate::width::{Width, place};
 use crate::wire::Wire;
+
+/// A stop that lasts longer waits for the container and not for the engine: it
+/// counts no more among those at once.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Stops and removes the document's containers and networks; volumes stay.
 pub async fn down(compose: Compose, wire: Rc<Wire>, width: Width) -> Result<(), FloorError> {
@@ -31,12 +39,25 @@ pub async fn down(compose: Compose, wire: Rc<Wire>, width: Width) -> Result<(), 
             for user in users(&compose, &service) {
                 drop(left[user].subscribe().wait_for(|left| *left == 0).await);
             }
-            {
-                let _place = place(&width.stops).await;
-                wire.json("POST", &format!("/containers/{name}/stop"), None, &[404])
-                    .await?;
+            let stop = stop(&wire, &width, &name);
+            match uses_any(&compose.services[&service]) {
+                false => stop.await?,
+                true => {
+                    let ended = async {
+                        // Where the log cannot be followed, the stop tells.
+                        if until_log_ends(&wire, &name).await.is_ok() {
+                            left[&service].send_modify(|left| *left -= 1);
+                            return true;
+                        }
+                        false
+                    };
+                    let (stopped, told) = tokio::join!(stop, ended);
+                    stopped?;
+                    if !told {
+                        left[&service].send_modify(|left| *left -= 1);
+                    }
+                }
             }
-            left[&service].send_modify(|left| *left -= 1);
             let _place = place(&width.removes).await;
             wire.json("DELETE", &format!("/containers/{name}?v=1"), None, &[404])
                 .await?;
@@ -52,6 +73,29 @@ pub async fn down(compose: Compose, wire: Rc<Wire>, width: Width) -> Result<(), 
         });
     }
     until_done(&mut tasks).await
+}
+
+async fn stop(wire: &Wire, width: &Width, name: &str) -> Result<(), FloorError> {
+    let held = place(&width.stops).await;
+    let path = format!("/containers/{name}/stop");
+    let mut stop = std::pin::pin!(wire.json("POST", &path, None, &[404]));
+    let quick = tokio::time::timeout(PATIENCE, &mut stop).await;
+    drop(held);
+    match quick {
+        Ok(ended) => ended.map(drop),
+        Err(_) => stop.await.map(drop),
+    }
+}
+
+async fn until_log_ends(wire: &Wire, name: &str) -> std::io::Result<()> {
+    let path = format!("/containers/{name}/logs?follow=1&stdout=1&stderr=1&tail=0");
+    let mut log = wire.stream(&path).await?;
+    while log.chunk().await?.is_some() {}
+    Ok(())
+}
+
+fn uses_any(service: &Service) -> bool {
+    !service.depends_on.is_empty() || service.network_of().is_some()
 }
 
 async fn until_done(tasks: &mut JoinSet<Result<(), FloorError>>) -> Result<(), FloorError> {

@@ -1,8 +1,8 @@
 //! How many calls of a kind are under way at once.
 //!
 //! Wider is not always quicker: the engine's own locks make many calls at once
-//! slower than a few. Each width can be set, to find the best of a machine; the
-//! defaults are not the best for stops (docs/benchmarks.md says what follows).
+//! slower than a few. The defaults were the quickest on two cores; each width can
+//! be set, to find the best of another machine.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ pub struct Width {
 
 impl Width {
     pub fn from_options(options: &[String]) -> Result<Self, FloorError> {
-        let (mut creates, mut starts, mut stops, mut removes) = (8, 8, 64, 4);
+        let (mut creates, mut starts, mut stops, mut removes) = (8, 8, 4, 4);
         let mut networks_per_create = usize::MAX;
         for option in options {
             let (name, value) = option.split_once('=').ok_or(FloorError::Usage(USAGE))?;

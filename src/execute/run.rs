@@ -244,7 +244,7 @@ async fn perform<'a, E: Engine>(
 ) -> Ended<'a> {
     let start = began.elapsed();
     let result = match &operation.call {
-        Call::Await { .. } => tokio::select! {
+        Call::Await { .. } | Call::AwaitEnd { .. } => tokio::select! {
             result = engine.apply(&operation.call) => Some(result),
             () = give_up.asked() => None,
         },

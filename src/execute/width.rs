@@ -112,7 +112,7 @@ impl Lanes {
 fn kind(call: &Call) -> Kind {
     match call {
         // The engine does nothing for them but tell.
-        Call::Await { .. } => Kind::Free,
+        Call::Await { .. } | Call::AwaitEnd { .. } => Kind::Free,
         Call::Exec { .. } => Kind::Exec,
         Call::CreateContainer { .. } => Kind::Create,
         Call::StartContainer { .. } => Kind::Start,

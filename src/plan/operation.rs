@@ -93,6 +93,12 @@ pub enum Call {
         command: Vec<String>,
         deadline: Span,
     },
+    /// Waits until a container's process has ended; the engine may still be
+    /// clearing up after it. Stops nothing. Missing is a success.
+    AwaitEnd {
+        name: String,
+        id: String,
+    },
     Await {
         container: String,
         wait: Await,
@@ -208,6 +214,7 @@ impl Call {
             | Self::CreateVolume { name, .. }
             | Self::RemoveVolume { name }
             | Self::StopContainer { name, .. }
+            | Self::AwaitEnd { name, .. }
             | Self::RemoveContainer { name, .. } => name,
             Self::ConnectNetwork { container, .. }
             | Self::UploadFiles { container, .. }
@@ -234,6 +241,7 @@ impl Call {
             Self::StopContainer { .. } => "stop",
             Self::RemoveContainer { .. } => "remove",
             Self::Exec { .. } => "exec",
+            Self::AwaitEnd { .. } => "await-end",
             Self::Await {
                 wait: Await::Healthy,
                 ..

@@ -70,7 +70,8 @@ fn containers(goal: &Goal<'_>, observed: &Observed, removed: &mut Removed, graph
     }));
     let all_well = graph.last();
     let mut ended: BTreeMap<&String, Vec<OpId>> = BTreeMap::new();
-    for name in unwanted.users_first() {
+    let (order, waited_for) = unwanted.users_first();
+    for name in order {
         let users = unwanted.users.get(name).into_iter().flatten();
         let ends = users.filter_map(|user| ended.get(user)).flatten();
         let mut after: Vec<_> = ends.copied().collect();
@@ -78,10 +79,22 @@ fn containers(goal: &Goal<'_>, observed: &Observed, removed: &mut Removed, graph
             after.clone_from(&all_well);
         }
         let seen = (name, unwanted.containers[name]);
-        let gone = remove_container(graph, seen, None, &Cause::NotWanted, after);
-        ended.insert(name, gone.ended.clone());
+        let gone = remove_container(graph, seen, None, &Cause::NotWanted, after.clone());
+        // Of one that is between two lives only its stop tells that no other comes.
+        let last = match seen.1.is_running() && waited_for.contains(name) {
+            true => vec![await_end(graph, seen, after)],
+            false => gone.ended.clone(),
+        };
+        ended.insert(name, last);
         removed.insert(name.clone(), gone);
     }
+}
+
+/// Waits until a container has ended that is being stopped beside this. Those that
+/// it uses may end then; its stop takes longer, for the engine clears up after it.
+fn await_end(graph: &mut Graph, (name, seen): Seen<'_>, after: Vec<OpId>) -> OpId {
+    let (name, id) = (name.clone(), seen.id.clone());
+    graph.add(Call::AwaitEnd { name, id }, &Cause::NotWanted, after)
 }
 
 struct Unwanted<'a> {
@@ -111,15 +124,22 @@ impl<'a> Unwanted<'a> {
         Self { containers, users }
     }
 
-    /// Names in an order in which every user comes before what it uses. Labels
-    /// could hold a circle (they are text that anybody can write): each name is
-    /// taken once, so this ends all the same.
-    fn users_first(&self) -> Vec<&'a String> {
+    /// Names in an order in which every user comes before what it uses, and those
+    /// of them after which something ends that runs. Labels could hold a circle
+    /// (they are text that anybody can write): each name is taken once, so this
+    /// ends all the same.
+    fn users_first(&self) -> (Vec<&'a String>, BTreeSet<&'a String>) {
         let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
         for name in self.containers.keys() {
             self.visit(name, &mut seen, &mut order);
         }
-        order
+        let mut waited_for = BTreeSet::new();
+        for name in order.iter().rev() {
+            if self.containers[*name].is_alive() || waited_for.contains(name) {
+                waited_for.extend(self.users.get(*name).into_iter().flatten());
+            }
+        }
+        (order, waited_for)
     }
 
     fn visit(
@@ -138,17 +158,18 @@ impl<'a> Unwanted<'a> {
     }
 }
 
-/// The last operations on the containers that go, by what each of them has.
+/// The operations that free what containers that go have, by each such thing.
 fn last_users<'a, I: IntoIterator<Item = &'a String>>(
     observed: &'a Observed,
     removed: &Removed,
+    frees: impl Fn(&Gone) -> Vec<OpId>,
     has: impl Fn(&'a ObservedContainer) -> I,
 ) -> BTreeMap<&'a String, Vec<OpId>> {
     let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (name, gone) in removed {
         let had = observed.containers.get(name).into_iter().flat_map(&has);
         for thing in had {
-            users.entry(thing).or_default().push(gone.removed);
+            users.entry(thing).or_default().extend(frees(gone));
         }
     }
     users
@@ -159,7 +180,9 @@ fn networks(goal: &Goal<'_>, observed: &Observed, removed: &Removed, graph: &mut
         .keys()
         .map(|key| goal.compose.network_name(key))
         .collect();
-    let mut users = last_users(observed, removed, |it| it.networks.keys());
+    // A container that does not run has no place in its networks any more.
+    let frees = |gone: &Gone| gone.ended.clone();
+    let mut users = last_users(observed, removed, frees, |it| it.networks.keys());
     for (name, network) in &observed.networks {
         if network.ownership == Ownership::Ours && !wanted.contains(name) {
             let call = Call::RemoveNetwork {
@@ -189,7 +212,8 @@ fn volumes(
     if goal.volumes == Volumes::Keep {
         return unused;
     }
-    let mut users = last_users(observed, removed, |it| &it.volumes);
+    let frees = |gone: &Gone| vec![gone.removed];
+    let mut users = last_users(observed, removed, frees, |it| &it.volumes);
     for name in unused {
         let after = users.remove(&name).unwrap_or_default();
         graph.add(Call::RemoveVolume { name }, &Cause::DataRemovalAsked, after);

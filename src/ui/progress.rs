@@ -191,6 +191,7 @@ fn present(call: &Call) -> String {
         Call::StopContainer { .. } => format!("stopping {subject}"),
         Call::RemoveContainer { .. } => format!("removing {subject}"),
         Call::Exec { command, .. } => format!("running `{}` in {subject}", command.join(" ")),
+        Call::AwaitEnd { .. } => format!("waiting until {subject} has ended"),
         Call::Await {
             wait: Await::Healthy,
             ..

@@ -26,6 +26,8 @@ use crate::{DockerEngine, create, files};
 /// The first create from an image unpacks it, which takes a slow disk a while.
 pub(crate) const SLOW: u64 = 600;
 pub(crate) const QUICK: u64 = 120;
+/// Without a grace of ours the container's own counts, which is not known here.
+pub(crate) const LONGEST_GRACE: u64 = 86_400;
 /// Beyond its grace a container is killed, which can take an engine a while.
 const AFTER_GRACE: u64 = 120;
 
@@ -55,6 +57,7 @@ impl DockerEngine {
                 command,
                 deadline,
             } => self.exec(container, command, *deadline).await,
+            Call::AwaitEnd { name, id } => self.until_ended(name, id).await,
             Call::Await {
                 container,
                 wait,
@@ -214,8 +217,7 @@ impl DockerEngine {
     async fn stop(&self, name: &str, id: &str, grace: Option<Span>) -> Result<(), EngineError> {
         let t =
             grace.map(|grace| i32::try_from(create::whole_seconds(grace.0)).unwrap_or(i32::MAX));
-        // Without a grace of ours the container's own counts, which is not known here.
-        let limit = t.map_or(86_400, |t| u64::from(t.unsigned_abs()) + AFTER_GRACE);
+        let limit = t.map_or(LONGEST_GRACE, |t| u64::from(t.unsigned_abs()) + AFTER_GRACE);
         let options = StopContainerOptions { signal: None, t };
         match self
             .within(limit, self.docker.stop_container(id, Some(options)))

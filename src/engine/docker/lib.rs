@@ -4,13 +4,14 @@
 //! must never choose, retry what was sent, or print. One thread is enough: all
 //! waiting is on the engine.
 //! Next: `connect.rs` (which engine), `observe.rs` (what is there), `apply.rs`
-//! (one call), `wait.rs` and `events.rs` (until a container is well or ends).
+//! (one call), `wait.rs`, `events.rs` and `ended.rs` (until a container is well or ends).
 
 mod apply;
 mod changes;
 mod connect;
 mod context;
 mod create;
+mod ended;
 mod errors;
 mod events;
 mod exec;

@@ -167,7 +167,7 @@ impl DockerEngine {
         }
     }
 
-    fn blind(&self, container: &str, fault: Fault) -> EngineError {
+    pub(crate) fn blind(&self, container: &str, fault: Fault) -> EngineError {
         self.reading(&format!("tell how {container} is"), fault)
     }
 

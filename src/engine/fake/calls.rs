@@ -28,6 +28,10 @@ impl World {
             Call::Exec {
                 container, command, ..
             } => self.exec(container, command),
+            Call::AwaitEnd { name, id } => match self.lives(id) {
+                true => refused(&format!("wait for the end of {name}"), "nobody stops it"),
+                false => Ok(()),
+            },
             Call::Await {
                 container,
                 wait,

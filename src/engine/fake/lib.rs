@@ -16,6 +16,7 @@ mod world;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::task::Poll;
 
 use scalectl_engine::{Engine, EngineError, Scope};
 use scalectl_plan::{Call, Observed};
@@ -97,6 +98,17 @@ impl Engine for FakeEngine {
     }
 
     async fn apply(&self, call: &Call) -> Result<(), EngineError> {
+        if let Call::AwaitEnd { id, .. } = call {
+            // Ended by a call beside this one, which gets its turn meanwhile.
+            std::future::poll_fn(|context| match self.world.borrow().lives(id) {
+                true => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                false => Poll::Ready(()),
+            })
+            .await;
+        }
         self.call(call)
     }
 }

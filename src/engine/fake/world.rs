@@ -180,6 +180,12 @@ impl World {
             .insert(name.to_owned(), Network { id, labels });
     }
 
+    /// Whether the container of this id has a process, or gets one by itself.
+    pub fn lives(&self, id: &str) -> bool {
+        let mut all = self.containers.values();
+        all.any(|it| it.id == id && it.is_alive())
+    }
+
     /// A new place with an address in a network that is there.
     pub(crate) fn endpoint(&mut self, network: &str) -> Option<Endpoint> {
         let network_id = self.networks.get(network)?.id.clone();

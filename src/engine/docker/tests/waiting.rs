@@ -8,10 +8,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::{Project, create, engine, health, start, wait};
-use scalectl_documents::{Restart, Span};
+use scalectl_documents::{Logging, Restart, Span};
 use scalectl_engine::{Engine, EngineError};
 use scalectl_plan::{Await, Call};
 
@@ -218,3 +219,51 @@ async fn one_without_a_check_is_well_when_it_stays_up_and_not_when_it_ends_again
         }
     }
 }
+
+/// Its process has ended when nothing else tells so yet, and not when it merely
+/// writes to nobody any more.
+#[tokio::test]
+async fn the_end_of_a_process_is_told_and_no_end_of_its_outputs() {
+    let project = Project::new("ends");
+    let engine = engine().await;
+    let mut readable = project.shell("silent", SILENT);
+    readable.service.init = false;
+    let mut unreadable = readable.clone();
+    unreadable.name = project.container_name("unreadable");
+    unreadable.service.logging = Some(Logging {
+        driver: "none".to_owned(),
+        options: BTreeMap::new(),
+    });
+    for spec in [&readable, &unreadable] {
+        engine.apply(&create(spec)).await.unwrap();
+        engine.apply(&start(&spec.name)).await.unwrap();
+        let seen = engine.observe(&project.scope()).await.unwrap();
+        let (name, id) = (spec.name.clone(), seen.containers[&spec.name].id.clone());
+        let end = Call::AwaitEnd {
+            name: name.clone(),
+            id: id.clone(),
+        };
+        let stop = Call::StopContainer {
+            name,
+            id,
+            grace: None,
+        };
+        let early = tokio::time::timeout(Duration::from_secs(2), engine.apply(&end)).await;
+        assert!(early.is_err(), "{} still runs: {early:?}", spec.name);
+        let (ended, stopped) = tokio::join!(engine.apply(&end), engine.apply(&stop));
+        ended.unwrap();
+        stopped.unwrap();
+        engine.apply(&end).await.expect("what has ended has ended");
+    }
+    let missing = Call::AwaitEnd {
+        name: "nobody".to_owned(),
+        id: "f".repeat(64),
+    };
+    engine
+        .apply(&missing)
+        .await
+        .expect("what is gone has ended");
+}
+
+/// Closes its outputs at once and goes on.
+const SILENT: &str = "exec >&- 2>&-; trap 'exit 0' TERM; while :; do sleep 0.1; done";

@@ -235,6 +235,7 @@ fn a_plan_names_what_it_removes_by_id_so_that_a_namesake_is_safe() {
     );
     let ids = plan.operations.iter().filter_map(|it| match &it.call {
         Call::StopContainer { id, .. }
+        | Call::AwaitEnd { id, .. }
         | Call::RemoveContainer { id, .. }
         | Call::RemoveNetwork { id, .. } => Some(id),
         _ => None,

@@ -13,17 +13,20 @@ fn down_stops_users_first_and_keeps_volumes() {
      2 shop-agent-1       remove           not wanted  after 1
      3 shop-app-1         stop             not wanted
      4 shop-app-1         remove           not wanted  after 3
-     5 shop-worker-1      stop             not wanted
-     6 shop-worker-1      remove           not wanted  after 5
-     7 shop-release-1     remove           not wanted  after 3, 5
-     8 shop-db-1-1        stop             not wanted  after 3, 5
-     9 shop-db-1-1        remove           not wanted  after 8
-    10 shop-pooler-1      stop             not wanted  after 3, 5
-    11 shop-pooler-1      remove           not wanted  after 10
-    12 shop-bootstrap-1   remove           not wanted  after 1, 8, 10
-    13 shop-pooler-net-1  stop             not wanted  after 10
-    14 shop-pooler-net-1  remove           not wanted  after 13
-    15 shop_default       remove-network   not wanted  after 2, 4, 6, 7, 9, 14
+     5 shop-app-1         await-end        not wanted
+     6 shop-worker-1      stop             not wanted
+     7 shop-worker-1      remove           not wanted  after 6
+     8 shop-worker-1      await-end        not wanted
+     9 shop-release-1     remove           not wanted  after 5, 8
+    10 shop-db-1-1        stop             not wanted  after 5, 8
+    11 shop-db-1-1        remove           not wanted  after 10
+    12 shop-pooler-1      stop             not wanted  after 5, 8
+    13 shop-pooler-1      remove           not wanted  after 12
+    14 shop-pooler-1      await-end        not wanted  after 5, 8
+    15 shop-bootstrap-1   remove           not wanted  after 1, 10, 14
+    16 shop-pooler-net-1  stop             not wanted  after 14
+    17 shop-pooler-net-1  remove           not wanted  after 16
+    18 shop_default       remove-network   not wanted  after 1, 3, 6, 10, 16
     keeps volume shop_db-1-data
     keeps volume shop_pooler-conf
     keeps volume shop_state
@@ -47,10 +50,10 @@ fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
         .map(str::to_owned)
         .collect();
     assert_snapshot!(last.join("\n"), @"
-    18 shop_state         remove-volume    removal of data asked  after 12
-    17 shop_pooler-conf   remove-volume    removal of data asked  after 11, 12
-    16 shop_db-1-data     remove-volume    removal of data asked  after 9
-    15 shop_default       remove-network   not wanted  after 2, 4, 6, 7, 9, 14
+    21 shop_state         remove-volume    removal of data asked  after 15
+    20 shop_pooler-conf   remove-volume    removal of data asked  after 13, 15
+    19 shop_db-1-data     remove-volume    removal of data asked  after 11
+    18 shop_default       remove-network   not wanted  after 1, 3, 6, 10, 16
     ");
     scene.run(&plan);
     assert!(
@@ -60,7 +63,7 @@ fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
 }
 
 #[test]
-fn stops_of_a_chain_wait_for_stops_alone() {
+fn each_of_a_chain_stops_when_the_one_before_has_ended_and_not_when_it_is_cleared_away() {
     let mut text = "name: shop\nservices:\n  s0: {image: app, restart: always}\n".to_owned();
     for number in 1..4 {
         let before = number - 1;
@@ -69,15 +72,18 @@ fn stops_of_a_chain_wait_for_stops_alone() {
         );
     }
     assert_snapshot!(Scene::after(&text).plan_down(Volumes::Keep), @"
-    1 shop-s3-1     stop             not wanted
-    2 shop-s3-1     remove           not wanted  after 1
-    3 shop-s2-1     stop             not wanted  after 1
-    4 shop-s2-1     remove           not wanted  after 3
-    5 shop-s1-1     stop             not wanted  after 3
-    6 shop-s1-1     remove           not wanted  after 5
-    7 shop-s0-1     stop             not wanted  after 5
-    8 shop-s0-1     remove           not wanted  after 7
-    9 shop_default  remove-network   not wanted  after 2, 4, 6, 8
+     1 shop-s3-1     stop             not wanted
+     2 shop-s3-1     remove           not wanted  after 1
+     3 shop-s3-1     await-end        not wanted
+     4 shop-s2-1     stop             not wanted  after 3
+     5 shop-s2-1     remove           not wanted  after 4
+     6 shop-s2-1     await-end        not wanted  after 3
+     7 shop-s1-1     stop             not wanted  after 6
+     8 shop-s1-1     remove           not wanted  after 7
+     9 shop-s1-1     await-end        not wanted  after 6
+    10 shop-s0-1     stop             not wanted  after 9
+    11 shop-s0-1     remove           not wanted  after 10
+    12 shop_default  remove-network   not wanted  after 1, 4, 7, 10
     ");
 }
 
@@ -137,4 +143,19 @@ fn another_project_and_its_volumes_are_left_alone() {
     scene.up(&other);
     scene.run(&scene.plan_down(Volumes::Remove));
     assert!(scene.plan(&other).is_empty(), "{}", scene.plan(&other));
+}
+
+/// Between two lives it has no process, and could get one again before its stop.
+#[test]
+fn what_is_used_by_one_that_restarts_waits_for_its_whole_stop() {
+    let text = "name: shop\nservices:\n  db: {image: db, restart: always}\n  app: {image: app, restart: always, depends_on: {db: {condition: service_started}}}\n";
+    let scene = Scene::after(text);
+    scene.world().crash("shop-app-1");
+    assert_snapshot!(scene.plan_down(Volumes::Keep), @"
+    1 shop-app-1    stop             not wanted
+    2 shop-app-1    remove           not wanted  after 1
+    3 shop-db-1     stop             not wanted  after 1
+    4 shop-db-1     remove           not wanted  after 3
+    5 shop_default  remove-network   not wanted  after 3
+    ");
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use scalectl_engine::EngineError;
 use scalectl_engine_fake::FakeEngine;
-use scalectl_plan::{OpId, Operation, Plan};
+use scalectl_plan::{Call, OpId, Operation, Plan};
 
 use crate::audit::Audit;
 
@@ -59,6 +59,7 @@ pub fn run(
         }
         let ready: Vec<usize> = (0..left.len())
             .filter(|index| left[*index].after.iter().all(|it| done.contains(it)))
+            .filter(|index| !waits_for_an_end(engine, left[*index]))
             .collect();
         if ready.is_empty() {
             break;
@@ -87,5 +88,13 @@ pub fn run(
             );
             Ok(())
         }
+    }
+}
+
+/// Whether another operation has to stop its container first.
+fn waits_for_an_end(engine: &FakeEngine, operation: &Operation) -> bool {
+    match &operation.call {
+        Call::AwaitEnd { id, .. } => engine.world().lives(id),
+        _ => false,
     }
 }
