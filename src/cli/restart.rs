@@ -44,7 +44,7 @@ pub async fn run(args: &RestartArgs, context: &Context) -> Result<ExitCode, Comm
         command: "restart",
         observed: &observed,
     };
-    let work = args.apply(context, &engine, &project);
+    let work = async |_| args.apply(context, &engine, &project).await;
     lock::held(args.lock, context, &engine, wanted, work).await?;
     Ok(ExitCode::SUCCESS)
 }

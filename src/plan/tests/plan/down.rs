@@ -36,7 +36,7 @@ fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
     let plan = scene.plan_down(Volumes::Remove);
     assert_eq!(
         plan.destroys().collect::<Vec<_>>(),
-        ["shop_db-1-data", "shop_pooler-conf", "shop_state"]
+        ["shop_pooler-conf", "shop_state", "shop_db-1-data"]
     );
     assert!(plan.keeps.is_empty());
     let last: Vec<_> = plan
@@ -47,9 +47,9 @@ fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
         .map(str::to_owned)
         .collect();
     assert_snapshot!(last.join("\n"), @"
-    18 shop_state         remove-volume    removal of data asked  after 12
-    17 shop_pooler-conf   remove-volume    removal of data asked  after 11, 12
-    16 shop_db-1-data     remove-volume    removal of data asked  after 9
+    18 shop_db-1-data     remove-volume    removal of data asked  after 9, 16, 17
+    17 shop_state         remove-volume    removal of data asked  after 12
+    16 shop_pooler-conf   remove-volume    removal of data asked  after 11, 12
     15 shop_default       remove-network   not wanted  after 2, 4, 6, 7, 9, 14
     ");
     scene.run(&plan);
@@ -137,4 +137,36 @@ fn another_project_and_its_volumes_are_left_alone() {
     scene.up(&other);
     scene.run(&scene.plan_down(Volumes::Remove));
     assert!(scene.plan(&other).is_empty(), "{}", scene.plan(&other));
+}
+
+/// A cluster of two members: they start beside their store, and end before it.
+const CLUSTER: &str = r#"
+name: shop
+services:
+  etcd-1: {image: db, restart: always, volumes: [{source: etcd-1-data, target: /d}]}
+  db-1: {image: db, restart: always, labels: {dev.scalectl.uses: etcd-1}, volumes: [{source: db-1-data, target: /d}]}
+  db-2: {image: db, restart: always, labels: {dev.scalectl.uses: etcd-1}, volumes: [{source: db-2-data, target: /d}]}
+volumes:
+  db-1-data: {labels: {dev.scalectl.data: member}}
+  db-2-data: {labels: {dev.scalectl.data: member}}
+  etcd-1-data: {labels: {dev.scalectl.data: store}}
+  state: {}
+"#;
+
+#[test]
+fn down_ends_members_before_their_store_and_destroys_the_store_first_and_the_founder_last() {
+    let scene = Scene::after(CLUSTER);
+    assert_snapshot!(scene.plan_down(Volumes::Remove), @"
+     1 shop-db-1-1       stop             not wanted
+     2 shop-db-1-1       remove           not wanted  after 1
+     3 shop-db-2-1       stop             not wanted
+     4 shop-db-2-1       remove           not wanted  after 3
+     5 shop-etcd-1-1     stop             not wanted  after 1, 3
+     6 shop-etcd-1-1     remove           not wanted  after 5
+     7 shop_default      remove-network   not wanted  after 2, 4, 6
+     8 shop_etcd-1-data  remove-volume    removal of data asked  after 6
+     9 shop_state        remove-volume    removal of data asked  after 8
+    10 shop_db-2-data    remove-volume    removal of data asked  after 4, 9
+    11 shop_db-1-data    remove-volume    removal of data asked  after 2, 10
+    ");
 }
