@@ -1,12 +1,62 @@
 //! A plan is run: shown while it works, stopped by Ctrl-C, counted at the end.
 
 use scalectl_engine_docker::DockerEngine;
-use scalectl_execute::{ExecuteError, Report, Stop, Width};
+use scalectl_execute::{Report, Stop, Width};
 use scalectl_plan::Plan;
 use scalectl_ui::Progress;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::lock::{self, Before};
+
+/// How often what is done is found undone before it is given up.
+const ROUNDS: u32 = 3;
+
+/// Carries out what `plan` gives. After unrest it looks again until nothing is left to
+/// do: what a killed scalectl had asked for can happen late, undo what was done and
+/// make fail what relied on it. Gives what was carried out.
+pub async fn carry_out(
+    context: &Context,
+    engine: &DockerEngine,
+    what: &'static str,
+    before: Before,
+    plan: impl AsyncFn() -> Result<Plan, CommandError>,
+) -> Result<Vec<(Plan, Report)>, CommandError> {
+    let mut done = Vec::new();
+    for round in 0.. {
+        let left = lock::unless_interrupted(plan()).await?;
+        if left.is_empty() {
+            break;
+        }
+        if round > ROUNDS {
+            return Err(not_at_rest(&left));
+        }
+        if round > 0 {
+            let changed = format!("something has changed while `{what}` worked: going on");
+            context.printer.say(&changed);
+        }
+        match run(context, engine, &left, what).await {
+            Ok(report) => done.push((left, report)),
+            Err(error) if round < ROUNDS && before == Before::Unrest && error.may_be_unrest() => {
+                error.print(&context.printer);
+            }
+            Err(error) => return Err(error),
+        }
+        if before == Before::Rest {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+fn not_at_rest(left: &Plan) -> CommandError {
+    let first = left.operations.first();
+    CommandError::NotAtRest {
+        project: left.project.clone(),
+        subject: first.map_or_else(String::new, |it| it.call.subject().to_owned()),
+        cause: first.map_or_else(String::new, |it| it.cause.to_string()),
+    }
+}
 
 /// Carries out `plan`. Ctrl-C once ends it cleanly, twice at once.
 pub async fn run(
@@ -29,7 +79,7 @@ pub async fn run(
                 _ = tokio::signal::ctrl_c() => {
                     signals += 1;
                     if signals > 1 {
-                        break Err(ExecuteError::Stopped { done: 0, total: plan.operations.len() });
+                        return Err(CommandError::EndedAtOnce { what });
                     }
                     stop.ask();
                 }

@@ -97,7 +97,7 @@ pub async fn run(args: &DbArgs, context: &Context) -> Result<ExitCode, CommandEr
                 command: "db restore",
                 observed: &observed,
             };
-            let work = restore(args, context, &engine, primary);
+            let work = async |_| restore(args, context, &engine, primary).await;
             lock::held(args.lock, context, &engine, wanted, work).await
         }
     }

@@ -15,7 +15,7 @@ use scalectl_ui::{Answer, confirm, seconds};
 use crate::cli::apply;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::lock::{self, LockArgs, Wanted};
+use crate::cli::lock::{self, Before, LockArgs, Wanted};
 
 /// Remove the stack; its volumes stay
 #[derive(clap::Args, Debug)]
@@ -35,7 +35,7 @@ pub async fn run(args: &DownArgs, context: &Context) -> Result<ExitCode, Command
     let nothing = Compose::none(&context.project()?);
     let observed = engine.observe(&Scope::of(&nothing)).await?;
     let plan = args.plan_from(&nothing, &observed)?;
-    if plan.is_empty() {
+    if plan.is_empty() && !lock::is_there(&plan.project, &observed) {
         context.refuse_composed(&plan.project, &observed)?;
         context
             .printer
@@ -47,7 +47,7 @@ pub async fn run(args: &DownArgs, context: &Context) -> Result<ExitCode, Command
             command: "down",
             observed: &observed,
         };
-        let work = args.apply(context, &engine, &nothing, &plan);
+        let work = async |before| args.apply(context, &engine, &nothing, &plan, before).await;
         lock::held(args.lock, context, &engine, wanted, work).await?;
     }
     if !plan.keeps.is_empty() {
@@ -84,21 +84,22 @@ impl DownArgs {
         engine: &DockerEngine,
         nothing: &Compose,
         asked: &Plan,
+        before: Before,
     ) -> Result<(), CommandError> {
-        let plan = lock::unless_interrupted(async {
-            let observed = engine.observe(&Scope::of(nothing)).await?;
-            self.plan_from(nothing, &observed)
-        });
-        let plan = plan.await?;
         let known: Vec<_> = asked.destroys().collect();
-        if !self.yes && plan.destroys().any(|volume| !known.contains(&volume)) {
-            return Err(CommandError::MoreToDestroy);
-        }
-        let report = apply::run(context, engine, &plan, "down").await?;
+        let done = apply::carry_out(context, engine, "down", before, async || {
+            let observed = engine.observe(&Scope::of(nothing)).await?;
+            let plan = self.plan_from(nothing, &observed)?;
+            match self.yes || plan.destroys().all(|volume| known.contains(&volume)) {
+                true => Ok(plan),
+                false => Err(CommandError::MoreToDestroy),
+            }
+        });
+        let elapsed = done.await?.iter().map(|(_, report)| report.elapsed).sum();
         context.printer.say(&format!(
             "{} is down after {}",
-            plan.project,
-            seconds(report.elapsed)
+            asked.project,
+            seconds(elapsed)
         ));
         Ok(())
     }

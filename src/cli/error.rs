@@ -148,6 +148,24 @@ pub enum CommandError {
         #[source]
         source: ExecuteError,
     },
+    #[error("`scalectl {what}` ended at once; what was under way goes on in the engine")]
+    #[diagnostic(
+        code(scalectl::cli::ended_at_once),
+        help(
+            "run a command again when you like: it waits for what is under way and goes on from there"
+        )
+    )]
+    EndedAtOnce { what: &'static str },
+    #[error("{project} does not come to rest: {subject} is {cause}, again")]
+    #[diagnostic(
+        code(scalectl::cli::not_at_rest),
+        help("`scalectl logs` shows what its containers say, `scalectl plan` what is left to do")
+    )]
+    NotAtRest {
+        project: String,
+        subject: String,
+        cause: String,
+    },
     #[error("nobody can be asked, and this needs an answer: {question}")]
     #[diagnostic(code(scalectl::cli::needs_yes), help("`--yes` answers it"))]
     NeedsYes { question: String },
@@ -232,6 +250,32 @@ impl CommandError {
         ));
     }
 
+    /// Whether calls that were made may still be under way in the engine.
+    pub fn is_under_way(&self) -> bool {
+        match self {
+            Self::EndedAtOnce { .. } => true,
+            Self::Engine(error) => error.is_unknown(),
+            Self::Execute {
+                source: ExecuteError::Failed { failures, .. },
+                ..
+            } => failures.iter().any(|it| it.error.is_unknown()),
+            _ => false,
+        }
+    }
+
+    /// Whether what fails so can go well after another look, if something has
+    /// changed meanwhile.
+    pub fn may_be_unrest(&self) -> bool {
+        let is_failure = matches!(
+            self,
+            Self::Execute {
+                source: ExecuteError::Failed { .. },
+                ..
+            }
+        );
+        is_failure && !self.is_under_way()
+    }
+
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
@@ -259,9 +303,9 @@ impl CommandError {
             | Self::NoDump { .. }
             | Self::DumpToTerminal => Exit::Refused,
             Self::EngineEnded => Exit::Unreachable,
-            Self::DatabaseProgram { .. } => Exit::Failed,
+            Self::DatabaseProgram { .. } | Self::NotAtRest { .. } => Exit::Failed,
             Self::LockLost => Exit::Unknown,
-            Self::Interrupted => Exit::Interrupted,
+            Self::Interrupted | Self::EndedAtOnce { .. } => Exit::Interrupted,
             Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
             Self::Image(
                 ImageError::NoBase { .. }

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use scalectl_engine::{BuildContext, BuildRequest, EngineError, ImageEngine};
-use scalectl_engine_docker::{DockerEngine, LockError, LockGuard, LockOwner};
+use scalectl_engine_docker::{DockerEngine, LockError, LockGuard, LockOwner, lock_name};
 use scalectl_plan::Observed;
 
 use crate::cli::context::Context;
@@ -40,7 +40,28 @@ pub struct Wanted<'a> {
     pub observed: &'a Observed,
 }
 
-/// Does `work` while the lock is held.
+/// What was before a lock was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nobody, or somebody who gave it back with nothing left under way.
+    Rest,
+    /// An owner that died. The engine may still do what that one had asked for,
+    /// so what was looked at can change by itself.
+    Unrest,
+}
+
+/// Whether somebody works on the stack, or died over it: nobody can say then that
+/// nothing is to do.
+pub fn is_there(project: &str, observed: &Observed) -> bool {
+    observed.containers.contains_key(&lock_name(project))
+}
+
+/// Does `work` while the lock is held, and not before what an owner that died had
+/// asked for is done, as far as the engine tells.
+///
+/// The lock is given back however the work ends, unless calls of it are under way
+/// in the engine: then it stays as that of one who was killed, for the next one
+/// to take over and to wait.
 ///
 /// # Errors
 /// What `work` gives; `Lock` if somebody else works on the stack for longer than
@@ -50,13 +71,21 @@ pub async fn held<T>(
     context: &Context,
     engine: &DockerEngine,
     wanted: Wanted<'_>,
-    work: impl Future<Output = Result<T, CommandError>>,
+    work: impl AsyncFnOnce(Before) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let guard = unless_interrupted(take(args, context, engine, &wanted)).await?;
+    let project = wanted.project;
+    let work = async {
+        let before = settle(context, engine, project, &guard).await?;
+        work(before).await
+    };
     let outcome = tokio::select! {
         outcome = work => outcome,
         () = lost(&guard) => Err(CommandError::LockLost),
     };
+    if outcome.as_ref().is_err_and(CommandError::is_under_way) {
+        return outcome;
+    }
     if let Err(error) = guard.release(engine).await {
         // The next one finds this process gone and takes the lock over.
         context
@@ -64,6 +93,23 @@ pub async fn held<T>(
             .say(&format!("the lock was left behind: {error}"));
     }
     outcome
+}
+
+async fn settle(
+    context: &Context,
+    engine: &DockerEngine,
+    project: &str,
+    guard: &LockGuard,
+) -> Result<Before, CommandError> {
+    let Some(dead) = guard.taken_from() else {
+        return Ok(Before::Rest);
+    };
+    context.printer.say(&format!(
+        "{} ended before its work on {project} did: going on from there",
+        dead.owner
+    ));
+    unless_interrupted(async { Ok(engine.settle(project, dead).await?) }).await?;
+    Ok(Before::Unrest)
 }
 
 /// `work`, or `Interrupted` at Ctrl-C: for what changes nothing.
@@ -87,7 +133,9 @@ async fn take(
     let mut told = String::new();
     loop {
         match acquire(engine, wanted, &owner).await {
-            Err(LockError::Held { owner, age_seconds }) if Instant::now() < give_up => {
+            Err(LockError::Held {
+                owner, age_seconds, ..
+            }) if Instant::now() < give_up => {
                 if told != owner.token {
                     context.printer.say(&format!(
                         "waiting for {owner}, at work on {} for {age_seconds} s (at most {} s)",

@@ -60,7 +60,7 @@ pub async fn run(args: &RestartArgs, context: &Context) -> Result<ExitCode, Comm
         command: "restart",
         observed: &observed,
     };
-    let work = work.apply(context, &engine);
+    let work = async |_| work.apply(context, &engine).await;
     lock::held(args.lock, context, &engine, wanted, work).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 //! Also upgrades: a changed scale.yaml is only another document. Must never
 //! start or change anything itself. Next: `plan/rules.rs`.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::cli::apply;
 use crate::cli::context::{Context, IMAGE_TAG};
 use crate::cli::error::CommandError;
 use crate::cli::images::{self, AppBuilds, ImageArgs};
-use crate::cli::lock::{self, LockArgs, Wanted};
+use crate::cli::lock::{self, Before, LockArgs, Wanted};
 
 /// Bring the stack up, or bring it to what scale.yaml says now
 #[derive(clap::Args, Debug)]
@@ -73,8 +74,7 @@ impl UpArgs {
 
     /// The plan from what was observed; the one of the file if that fits it.
     fn plan_from(&self, compose: &Compose, observed: &Observed) -> Result<Plan, CommandError> {
-        let goal = Goal::up(compose, Span(Duration::from_secs(self.wait_timeout)));
-        let fresh = scalectl_plan::build(&goal, observed)?;
+        let fresh = scalectl_plan::build(&self.goal(compose), observed)?;
         match &self.plan {
             Some(file) => saved(file, &fresh),
             None => Ok(fresh),
@@ -105,7 +105,7 @@ impl UpArgs {
         observed: &Observed,
     ) -> Result<(), CommandError> {
         let plan = self.plan_from(compose, observed)?;
-        if plan.is_empty() {
+        if plan.is_empty() && !lock::is_there(&plan.project, observed) {
             let nothing = format!("{} is up, nothing to do", plan.project);
             context.printer.say(&nothing);
             return Ok(());
@@ -115,7 +115,7 @@ impl UpArgs {
             command: "up",
             observed,
         };
-        let work = self.apply(context, engine, compose);
+        let work = async |before| self.apply(context, engine, compose, before).await;
         lock::held(self.lock, context, engine, wanted, work).await
     }
 
@@ -134,9 +134,9 @@ impl UpArgs {
             command: "up",
             observed: &observed,
         };
-        let work = async {
+        let work = async |before| {
             let compose = lock::unless_interrupted(self.build(context, engine, phase)).await?;
-            self.apply(context, engine, &compose).await?;
+            self.apply(context, engine, &compose, before).await?;
             Ok(compose)
         };
         lock::held(self.lock, context, engine, wanted, work).await
@@ -162,20 +162,35 @@ impl UpArgs {
         context: &Context,
         engine: &DockerEngine,
         compose: &Compose,
+        before: Before,
     ) -> Result<(), CommandError> {
-        let plan = lock::unless_interrupted(async {
+        let is_first = Cell::new(true);
+        let done = apply::carry_out(context, engine, "up", before, async || {
             let observed = engine.observe(&Scope::of(compose)).await?;
-            self.plan_from(compose, &observed)
+            match is_first.replace(false) {
+                true => self.plan_from(compose, &observed),
+                // A plan of a file is for what was there at first.
+                false => Ok(scalectl_plan::build(&self.goal(compose), &observed)?),
+            }
         });
-        let plan = plan.await?;
-        if plan.is_empty() {
-            let done = format!("{} is up: somebody else was quicker", plan.project);
-            context.printer.say(&done);
-            return Ok(());
+        let done = done.await?;
+        for (plan, report) in &done {
+            context.printer.say(&critical_path(plan, report));
         }
-        let report = apply::run(context, engine, &plan, "up").await?;
-        context.printer.say(&critical_path(&plan, &report));
+        if done.is_empty() {
+            let why = match before {
+                Before::Rest => "somebody else was quicker",
+                Before::Unrest => "nothing is left to do",
+            };
+            context
+                .printer
+                .say(&format!("{} is up: {why}", compose.name));
+        }
         Ok(())
+    }
+
+    fn goal<'a>(&self, compose: &'a Compose) -> Goal<'a> {
+        Goal::up(compose, Span(Duration::from_secs(self.wait_timeout)))
     }
 }
 

@@ -135,6 +135,7 @@ fn limit(width: Width, kind: Kind) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scalectl_documents::Span;
 
     fn stop(name: &str) -> Call {
         Call::StopContainer {
@@ -149,7 +150,7 @@ mod tests {
         let exec = |id| Call::Exec {
             container: "agent".to_owned(),
             command: vec![format!("ready {id}")],
-            deadline: scalectl_documents::Span(Duration::from_secs(1)),
+            deadline: Span(Duration::from_secs(1)),
         };
         let mut lanes = Lanes::new(Width::default());
         let entered = (0..100).filter(|id| lanes.enter(OpId(*id), &exec(*id)));

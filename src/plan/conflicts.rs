@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use scalectl_documents::{Compose, PullPolicy};
 
-use crate::observed::{Observed, Ownership};
+use crate::observed::{Data, Observed, Ownership};
 use crate::operation::{Call, Operation};
 use crate::resources::wanted_networks;
 use crate::spec::ContainerSpec;
@@ -148,7 +148,9 @@ fn members_left_behind(compose: &Compose, observed: &Observed, conflicts: &mut V
         .map(|key| compose.volume_name(key))
         .collect();
     let left = observed.volumes.iter().filter(|(name, volume)| {
-        volume.ownership == Ownership::Ours && volume.is_member_data && !wanted.contains(*name)
+        volume.ownership == Ownership::Ours
+            && volume.data == Data::Member
+            && !wanted.contains(*name)
     });
     conflicts.extend(left.map(|(name, _)| Conflict::MemberLeftBehind {
         volume: name.clone(),

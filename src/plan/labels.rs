@@ -5,7 +5,7 @@
 //! compose down -v` would delete them, and a hash that differs makes compose
 //! offer to recreate them. Source: Compose 5's own label set, by inspection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scalectl_documents::{Compose, Condition, Service};
 
@@ -22,7 +22,11 @@ pub struct Labels {
     pub values: &'static str,
     /// On every container and volume: the phase that it was made for.
     pub phase: &'static str,
-    /// On a volume: `member` for a database member's data.
+    /// On a container: the services that it needs until it has ended, though it can
+    /// start before them. Comma separated.
+    pub uses: &'static str,
+    /// On a volume: `member` for a database member's data, `store` for that of
+    /// the members' store.
     pub data: &'static str,
     pub compose_project: &'static str,
     pub compose_service: &'static str,
@@ -43,6 +47,7 @@ pub const LABELS: Labels = Labels {
     lock: "dev.scalectl.lock",
     values: "dev.scalectl.values",
     phase: "dev.scalectl.phase",
+    uses: "dev.scalectl.uses",
     data: "dev.scalectl.data",
     compose_project: "com.docker.compose.project",
     compose_service: "com.docker.compose.service",
@@ -120,6 +125,15 @@ pub(crate) fn of_volume(compose: &Compose, given: &Map) -> Map {
 fn of_phase(compose: &Compose) -> Option<(String, String)> {
     let about = compose.about.as_ref()?;
     Some((LABELS.phase.to_owned(), about.phase.to_string()))
+}
+
+/// The services that a container must not outlive, from its labels.
+pub fn used_services(label: impl Fn(&str) -> String) -> BTreeSet<String> {
+    let lists = [LABELS.compose_depends_on, LABELS.uses].map(label);
+    let entries = lists.iter().flat_map(|list| list.split(','));
+    let names = entries.filter_map(|entry| entry.split(':').next());
+    let names = names.filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 /// Compose's own form: `name:condition:restart`, comma separated.

@@ -28,10 +28,10 @@ mod text;
 mod values;
 
 pub use conflicts::{Conflict, PlanError};
-pub use labels::{LABELS, Labels};
+pub use labels::{LABELS, Labels, used_services};
 pub use observed::{
-    ContainerState, EngineFacts, Health, ImageFacts, Observed, ObservedContainer, ObservedNetwork,
-    ObservedVolume, Ownership,
+    ContainerState, Data, EngineFacts, Health, ImageFacts, Observed, ObservedContainer,
+    ObservedNetwork, ObservedVolume, Ownership,
 };
 pub use operation::{Await, Call, Cause, FileContent, InjectedFile, OpId, Operation, Plan};
 pub use restart::{restart, restart_as};

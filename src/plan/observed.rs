@@ -110,8 +110,30 @@ pub struct ObservedNetwork {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedVolume {
     pub ownership: Ownership,
+    pub data: Data,
+}
+
+/// What a volume holds, as far as the order of its destruction depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// What the members of the database know of each other.
+    Store,
+    #[default]
+    Other,
     /// A database member's data, which must not be left behind by a smaller phase.
-    pub is_member_data: bool,
+    Member,
+}
+
+impl Data {
+    /// From the volume's labels.
+    pub fn of(label: Option<&str>) -> Self {
+        match label {
+            Some("store") => Self::Store,
+            Some("member") => Self::Member,
+            _ => Self::Other,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,13 +4,14 @@
 //! dependencies; removing a container waits for no other removal. Volumes stay
 //! unless their removal was asked.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use scalectl_documents::Span;
 
 use crate::fleet::Seen;
 use crate::graph::Graph;
-use crate::observed::{Observed, ObservedContainer, Ownership};
+use crate::observed::{Data, Observed, ObservedContainer, ObservedVolume, Ownership};
 use crate::operation::{Call, Cause, OpId};
 use crate::resources::wanted_networks;
 use crate::rules::{Goal, Volumes};
@@ -208,15 +209,43 @@ fn volumes(
         .volumes
         .iter()
         .filter(|(name, volume)| volume.ownership == Ownership::Ours && !wanted.contains(*name));
-    let unused: Vec<_> = unused.map(|(name, _)| name.clone()).collect();
     if goal.volumes == Volumes::Keep {
-        return unused;
+        return unused.map(|(name, _)| name.clone()).collect();
     }
+    destroy(unused.collect(), observed, removed, graph);
+    Vec::new()
+}
+
+/// So ordered that what is left is a stack that can come up again, wherever this
+/// ends: the members' store goes first, for it would wait for members that are
+/// gone and knows passwords of before; the members go last, one after the other,
+/// and the one that founds a cluster at the very end, for it would found another
+/// one beside what the rest still holds.
+fn destroy(
+    mut unused: Vec<(&String, &ObservedVolume)>,
+    observed: &Observed,
+    removed: &Removed,
+    graph: &mut Graph,
+) {
+    unused.sort_by_key(|(name, it)| match it.data {
+        Data::Member => (it.data, Some(Reverse(*name))),
+        data => (data, None),
+    });
     let frees = |gone: &Gone| vec![gone.removed];
     let mut users = last_users(observed, removed, frees, |it| &it.volumes);
-    for name in unused {
-        let after = users.remove(&name).unwrap_or_default();
-        graph.add(Call::RemoveVolume { name }, &Cause::DataRemovalAsked, after);
+    let (mut stores, mut others) = (Vec::new(), Vec::new());
+    for (name, it) in unused {
+        let mut after = users.remove(name).unwrap_or_default();
+        after.extend(match it.data {
+            Data::Store => &[],
+            Data::Other => &stores[..],
+            Data::Member => &others[..],
+        });
+        let name = name.clone();
+        let id = graph.add(Call::RemoveVolume { name }, &Cause::DataRemovalAsked, after);
+        if it.data == Data::Store {
+            stores.push(id);
+        }
+        others.push(id);
     }
-    Vec::new()
 }

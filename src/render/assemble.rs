@@ -26,7 +26,8 @@ struct Document<'a> {
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct VolumeView {
     name: String,
-    is_member_data: bool,
+    /// The label `dev.scalectl.data`, if it has one.
+    data: Option<&'static str>,
 }
 
 pub(crate) fn compose(
@@ -87,11 +88,15 @@ fn volumes(services: &str) -> Vec<VolumeView> {
         })
         .map(|name| name.trim().to_owned())
         .collect();
-    let is_member_data = |name: &String| name.starts_with("db-") && name.ends_with("-data");
+    let data = |name: &str| match name.strip_suffix("-data")?.split_once('-')?.0 {
+        "db" => Some("member"),
+        "etcd" => Some("store"),
+        _ => None,
+    };
     names
         .into_iter()
         .map(|name| VolumeView {
-            is_member_data: is_member_data(&name),
+            data: data(&name),
             name,
         })
         .collect()

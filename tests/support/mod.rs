@@ -11,8 +11,12 @@
     reason = "shared by test programs that each use a part; a test may panic and speak"
 )]
 
+pub mod engine;
+pub mod kills;
 pub mod overrides;
 pub mod ports;
+pub mod proxy;
+pub mod random;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,11 +39,7 @@ pub struct Ran {
 impl Stack {
     /// The example shop under its own name, on ports that were free.
     pub fn shop(name: &str) -> Self {
-        // scripts/test finds by its run what a killed test has left.
-        let run = std::env::var("SCALECTL_TEST_RUN").map_or(String::new(), |run| run + "-");
-        let name = format!("sctl-test-{name}-{run}{}", std::process::id());
-        let folder = std::env::temp_dir().join(&name);
-        std::fs::create_dir_all(&folder).expect("the test's folder can be made");
+        let name = Self::full_name(name);
         let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
         let text =
             std::fs::read_to_string(shop.join("scale.yaml")).expect("the example has a scale.yaml");
@@ -47,6 +47,33 @@ impl Stack {
             .replace("name: shop", &format!("name: {name}"))
             .replace("build: .", &format!("build: {}", shop.display()))
             .replace("KEEP_ALIVE_SECONDS: 75", "KEEP_ALIVE_SECONDS: 2");
+        Self::new(name, &text)
+    }
+
+    /// The smallest app (tests/tiny) under its own name, on ports that were free.
+    pub fn tiny(name: &str) -> Self {
+        let name = Self::full_name(name);
+        let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny");
+        let text = format!(
+            "name: {name}\napp:\n  build: {{context: {}, args: {{TAG: {}}}}}\n  \
+             command: [python3, /app.py]\n  release: [python3, /app.py, release]\n  \
+             env: {{EDITED: \"0\"}}\n",
+            app.display(),
+            env!("CARGO_PKG_VERSION")
+        );
+        Self::new(name, &text)
+    }
+
+    /// A name that no other test has, not even in a run at the same moment.
+    fn full_name(name: &str) -> String {
+        // scripts/test finds by its run what a killed test has left.
+        let run = std::env::var("SCALECTL_TEST_RUN").map_or(String::new(), |run| run + "-");
+        format!("sctl-test-{name}-{run}{}", std::process::id())
+    }
+
+    fn new(name: String, text: &str) -> Self {
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(&folder).expect("the test's folder can be made");
         let ports::Block { first } = ports::Block::free();
         let (https, prometheus) = (first + 1, first + 2);
         let ports = format!(
@@ -58,7 +85,7 @@ impl Stack {
             name,
             https,
         };
-        stack.write(&(text + &ports));
+        stack.write(&(text.to_owned() + &ports));
         stack
     }
 

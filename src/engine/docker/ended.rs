@@ -56,7 +56,8 @@ impl DockerEngine {
         Ok(())
     }
 
-    async fn until_stopped(&self, id: &str) -> Result<(), Fault> {
+    /// Until it does not run; one that is gone is an error, status 404.
+    pub(crate) async fn until_stopped(&self, id: &str) -> Result<(), Fault> {
         let options = WaitContainerOptionsBuilder::new()
             .condition("not-running")
             .build();

@@ -40,9 +40,13 @@ pub enum LockError {
     #[error("another scalectl works on this stack: {owner}, since {age_seconds} s")]
     #[diagnostic(
         code(scalectl::engine::locked),
-        help("wait until it ends, or stop it; then run the same command again")
+        help(
+            "wait until it ends, or stop it where it runs, then run the same command again; if it cannot be stopped, `docker rm {name}` takes its lock away, and it ends by itself at its next heartbeat"
+        )
     )]
     Held {
+        /// The lock itself.
+        name: String,
         owner: Box<LockOwner>,
         age_seconds: u64,
     },
@@ -58,6 +62,17 @@ pub struct LockGuard {
     name: String,
     is_lost: Arc<AtomicBool>,
     heart: tokio::task::JoinHandle<()>,
+    taken_from: Option<DeadOwner>,
+}
+
+/// Whose lock was taken over, because it ended without giving it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadOwner {
+    pub owner: LockOwner,
+    /// The lock that it had.
+    pub(crate) lock: String,
+    /// When it took it, in seconds since 1970 by the engine's clock.
+    pub(crate) since: u64,
 }
 
 /// The lock's name for a project.
@@ -83,9 +98,10 @@ impl DockerEngine {
     ) -> Result<LockGuard, LockError> {
         let name = lock_name(project);
         let give_up = Instant::now() + TURNS;
+        let mut dead = None;
         while Instant::now() < give_up {
             if let Some(id) = self.create_lock(&name, image, owner).await? {
-                return Ok(self.guard(id, name));
+                return Ok(self.guard(id, name, dead));
             }
             let Some((id, held, created)) = self.holder(&name).await? else {
                 // Given back since, or an engine that reserves the name first
@@ -99,7 +115,7 @@ impl DockerEngine {
             };
             // Our own, made by a call whose answer was lost.
             if held.token == owner.token {
-                return Ok(self.guard(id, name));
+                return Ok(self.guard(id, name, dead));
             }
             let is_alive = match held.is_alive() {
                 Some(known) => known,
@@ -109,11 +125,17 @@ impl DockerEngine {
                 // Both by the engine's clock, whatever the owner's says.
                 let age_seconds = self.engine_seconds().saturating_sub(created);
                 return Err(LockError::Held {
+                    name,
                     owner: Box::new(held),
                     age_seconds,
                 });
             }
             self.remove_lock(&name, &id).await?;
+            dead = Some(DeadOwner {
+                owner: held,
+                lock: id,
+                since: created,
+            });
         }
         let message = "its lock changes hands too quickly; run the same command again".to_owned();
         Err(EngineError::Refused {
@@ -194,7 +216,7 @@ impl DockerEngine {
         }
     }
 
-    fn guard(&self, id: String, name: String) -> LockGuard {
+    fn guard(&self, id: String, name: String, taken_from: Option<DeadOwner>) -> LockGuard {
         let is_lost = Arc::new(AtomicBool::new(false));
         let heart = tokio::spawn(beat(self.docker.clone(), id.clone(), Arc::clone(&is_lost)));
         LockGuard {
@@ -202,6 +224,7 @@ impl DockerEngine {
             name,
             is_lost,
             heart,
+            taken_from,
         }
     }
 
@@ -236,6 +259,12 @@ impl LockGuard {
     /// Whether somebody took the lock away: work must stop then.
     pub fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Whose lock this was, if that one ended without giving it back: what it had
+    /// asked for may still be under way (`DockerEngine::settle`).
+    pub fn taken_from(&self) -> Option<&DeadOwner> {
+        self.taken_from.as_ref()
     }
 
     /// Gives the lock back.

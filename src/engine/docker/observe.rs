@@ -13,8 +13,8 @@ use bollard::query_parameters::{
 use futures_util::future::try_join_all;
 use scalectl_engine::{EngineError, Scope};
 use scalectl_plan::{
-    EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume,
-    Ownership, read_values,
+    Data, EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork,
+    ObservedVolume, Ownership, read_values, used_services,
 };
 
 use crate::errors::Fault;
@@ -265,7 +265,7 @@ fn container(project: &str, summary: ContainerSummary) -> Option<(String, Observ
         image_id: summary.image_id.unwrap_or_default(),
         state,
         health,
-        depends_on: depends_on(&label(LABELS.compose_depends_on)),
+        depends_on: used_services(label),
         network_of: mode.and_then(|mode| mode.strip_prefix("container:").map(str::to_owned)),
         started_at: None,
         networks: networks
@@ -301,15 +301,6 @@ pub(crate) fn own_name(summary: &ContainerSummary) -> Option<&str> {
         .find(|name| !name.contains('/'))
 }
 
-/// Services from Compose's form `name:condition:restart,...`.
-fn depends_on(label: &str) -> BTreeSet<String> {
-    let names = label.split(',').filter_map(|entry| entry.split(':').next());
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
 fn network(project: &str, found: Network) -> Option<(String, ObservedNetwork)> {
     let labels = found.labels.unwrap_or_default();
     let ownership = ownership(project, &labels, || {
@@ -328,17 +319,8 @@ fn volume(project: &str, found: Volume) -> (String, ObservedVolume) {
     let ownership = ownership(project, &found.labels, || {
         "a volume without an owner's label".to_owned()
     });
-    let is_member_data = found
-        .labels
-        .get(LABELS.data)
-        .is_some_and(|data| data == "member");
-    (
-        found.name,
-        ObservedVolume {
-            ownership,
-            is_member_data,
-        },
-    )
+    let data = Data::of(found.labels.get(LABELS.data).map(String::as_str));
+    (found.name, ObservedVolume { ownership, data })
 }
 
 #[cfg(test)]

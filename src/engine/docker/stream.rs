@@ -29,7 +29,23 @@ impl EventStream {
     /// form. Nothing from before is asked for: it could not be told apart from
     /// what happens next to a container of the same name.
     pub async fn open(wire: &Arc<Wire>, filters: &str) -> Result<Self, Fault> {
-        let path = format!("/events?filters={}", percent(filters));
+        Self::open_at(wire, format!("/events?filters={}", percent(filters))).await
+    }
+
+    /// Opens a stream of what happened from `since` to `until` (seconds since 1970
+    /// by the engine's clock), as far as the engine remembers. Ends by itself.
+    pub async fn open_past(
+        wire: &Arc<Wire>,
+        filters: &str,
+        since: u64,
+        until: u64,
+    ) -> Result<Self, Fault> {
+        let filters = percent(filters);
+        let path = format!("/events?since={since}&until={until}&filters={filters}");
+        Self::open_at(wire, path).await
+    }
+
+    async fn open_at(wire: &Arc<Wire>, path: String) -> Result<Self, Fault> {
         let request = Request::get(path)
             .body(empty())
             .map_err(|error| Fault::Lost(Box::new(error)))?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use scalectl_engine::Scope;
 use scalectl_plan::{
-    EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork, ObservedVolume,
-    Ownership, read_values,
+    Data, EngineFacts, ImageFacts, LABELS, Observed, ObservedContainer, ObservedNetwork,
+    ObservedVolume, Ownership, read_values, used_services,
 };
 
 use crate::world::{Container, World};
@@ -25,12 +25,9 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
         (name.clone(), ObservedNetwork { id, ownership })
     });
     let volumes = world.volumes.iter().map(|(name, labels)| {
-        let is_member_data = labels.get(LABELS.data).is_some_and(|it| it == "member");
+        let data = Data::of(labels.get(LABELS.data).map(String::as_str));
         let ownership = ownership(project, labels);
-        let observed = ObservedVolume {
-            ownership,
-            is_member_data,
-        };
+        let observed = ObservedVolume { ownership, data };
         (name.clone(), observed)
     });
     let images = scope.images.iter().filter_map(|reference| {
@@ -70,9 +67,6 @@ fn container(world: &World, scope: &Scope, it: &Container) -> ObservedContainer 
         let found = it.labels.get(name).filter(|_| is_ours);
         found.cloned().unwrap_or_default()
     };
-    let services = label(LABELS.compose_depends_on);
-    let services = services.split(',').filter_map(|it| it.split(':').next());
-    let services = services.filter(|name| !name.is_empty());
     let mut others = world.containers.values();
     let is_joined = others.any(|other| other.joins.as_ref() == Some(&it.id));
     let places = it.networks.iter();
@@ -90,7 +84,7 @@ fn container(world: &World, scope: &Scope, it: &Container) -> ObservedContainer 
         image_id: it.image_id.clone(),
         state: it.state.clone(),
         health: it.health,
-        depends_on: services.map(str::to_owned).collect(),
+        depends_on: used_services(label),
         network_of: it.joins.clone(),
         started_at: it.started_at.filter(|_| is_joined || it.joins.is_some()),
         networks: places

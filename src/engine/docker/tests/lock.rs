@@ -118,7 +118,10 @@ async fn an_owner_elsewhere_is_believed_while_its_heart_beats_and_not_longer() {
         .await
         .err()
         .unwrap();
-    let LockError::Held { owner, age_seconds } = error else {
+    let LockError::Held {
+        owner, age_seconds, ..
+    } = error
+    else {
         panic!("its heart beats: {error}")
     };
     assert_eq!(owner.host, "elsewhere");

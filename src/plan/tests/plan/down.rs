@@ -39,7 +39,7 @@ fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
     let plan = scene.plan_down(Volumes::Remove);
     assert_eq!(
         plan.destroys().collect::<Vec<_>>(),
-        ["shop_db-1-data", "shop_pooler-conf", "shop_state"]
+        ["shop_pooler-conf", "shop_state", "shop_db-1-data"]
     );
     assert!(plan.keeps.is_empty());
     let last: Vec<_> = plan
@@ -50,9 +50,9 @@ fn down_with_volumes_removes_each_when_nothing_has_it_any_more() {
         .map(str::to_owned)
         .collect();
     assert_snapshot!(last.join("\n"), @"
-    21 shop_state         remove-volume    removal of data asked  after 15
-    20 shop_pooler-conf   remove-volume    removal of data asked  after 13, 15
-    19 shop_db-1-data     remove-volume    removal of data asked  after 11
+    21 shop_db-1-data     remove-volume    removal of data asked  after 11, 19, 20
+    20 shop_state         remove-volume    removal of data asked  after 15
+    19 shop_pooler-conf   remove-volume    removal of data asked  after 13, 15
     18 shop_default       remove-network   not wanted  after 1, 3, 6, 10, 16
     ");
     scene.run(&plan);
@@ -157,5 +157,39 @@ fn what_is_used_by_one_that_restarts_waits_for_its_whole_stop() {
     3 shop-db-1     stop             not wanted  after 1
     4 shop-db-1     remove           not wanted  after 3
     5 shop_default  remove-network   not wanted  after 3
+    ");
+}
+
+/// A cluster of two members: they start beside their store, and end before it.
+const CLUSTER: &str = r#"
+name: shop
+services:
+  etcd-1: {image: db, restart: always, volumes: [{source: etcd-1-data, target: /d}]}
+  db-1: {image: db, restart: always, labels: {dev.scalectl.uses: etcd-1}, volumes: [{source: db-1-data, target: /d}]}
+  db-2: {image: db, restart: always, labels: {dev.scalectl.uses: etcd-1}, volumes: [{source: db-2-data, target: /d}]}
+volumes:
+  db-1-data: {labels: {dev.scalectl.data: member}}
+  db-2-data: {labels: {dev.scalectl.data: member}}
+  etcd-1-data: {labels: {dev.scalectl.data: store}}
+  state: {}
+"#;
+
+#[test]
+fn down_ends_members_before_their_store_and_destroys_the_store_first_and_the_founder_last() {
+    let scene = Scene::after(CLUSTER);
+    assert_snapshot!(scene.plan_down(Volumes::Remove), @"
+     1 shop-db-1-1       stop             not wanted
+     2 shop-db-1-1       remove           not wanted  after 1
+     3 shop-db-1-1       await-end        not wanted
+     4 shop-db-2-1       stop             not wanted
+     5 shop-db-2-1       remove           not wanted  after 4
+     6 shop-db-2-1       await-end        not wanted
+     7 shop-etcd-1-1     stop             not wanted  after 3, 6
+     8 shop-etcd-1-1     remove           not wanted  after 7
+     9 shop_default      remove-network   not wanted  after 1, 4, 7
+    10 shop_etcd-1-data  remove-volume    removal of data asked  after 8
+    11 shop_state        remove-volume    removal of data asked  after 10
+    12 shop_db-2-data    remove-volume    removal of data asked  after 5, 11
+    13 shop_db-1-data    remove-volume    removal of data asked  after 2, 12
     ");
 }
