@@ -39,7 +39,7 @@ impl Control {
         let mut exec = Command::new("docker");
         started(
             exec.args(["exec", "-i", &name, "sh", "-c", put]),
-            &texts.join("\n"),
+            &(texts.join("\n") + "\n"),
         );
         control
     }
