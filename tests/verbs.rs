@@ -120,6 +120,10 @@ fn exec_passes_streams_and_exit_codes_on(stack: &Stack) {
         ran.out.len(),
         much.len()
     );
+    let ran = stack.scalectl(&["exec", "app-1", "--", "true"]);
+    assert_eq!(ran.code, 4);
+    let hint = "app-1 is a container of the service `app`; `exec --index 1 app`";
+    assert!(ran.err.contains(hint), "as logs call it: {}", ran.err);
     let ran = stack.scalectl(&["exec", "app", "--", "no-such-program"]);
     assert_eq!(ran.code, 127, "{}{}", ran.out, ran.err);
 }

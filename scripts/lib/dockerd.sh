@@ -58,10 +58,10 @@ run_dockerd() {
     fi
     _clear_stale_pidfile "$dir/exec/containerd/containerd.pid" "$dir/exec/containerd/"
     # Many test stacks at once use up the engine's own 31 networks.
+    [[ $* == *--default-address-pool* ]] || set -- --default-address-pool=base=10.200.0.0/14,size=24 "$@"
     _launch "$dir/docker.pid" "$dir/dockerd.log" "$(engine_host "$name")" "$bin" "${enter[@]}" \
         dockerd "--host=$(engine_host "$name")" "--pidfile=$dir/docker.pid" \
-        "--data-root=$dir/data" "--exec-root=$dir/exec" "--group=$(id -g)" \
-        --default-address-pool=base=10.200.0.0/14,size=24 "$@"
+        "--data-root=$dir/data" "--exec-root=$dir/exec" "--group=$(id -g)" "$@"
 }
 
 # The engine of the installed package, with its usual paths, on a machine without an init system.

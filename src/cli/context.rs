@@ -75,11 +75,7 @@ impl Context {
     pub fn app(&self, phase: u8) -> Result<App, CommandError> {
         let phases = self.phases()?;
         scalectl_phase::get(&phases, phase)?;
-        let file = &self.global.file;
-        let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
-            ErrorKind::NotFound => CommandError::NoModel { file: file.clone() },
-            _ => CommandError::io(format!("read {}", file.display()), source),
-        })?;
+        let (file, text) = (&self.global.file, self.text()?);
         let world = World {
             folder: self.folder(),
             phases: phases.keys().copied().collect(),
@@ -88,6 +84,15 @@ impl Context {
         let mut app = scalectl_model::load(&text, &file.display().to_string(), &world, phase)?;
         self.images.iter().for_each(|image| image.apply(&mut app));
         Ok(app)
+    }
+
+    /// What scale.yaml says, as it stands there.
+    fn text(&self) -> Result<String, CommandError> {
+        let file = &self.global.file;
+        std::fs::read_to_string(file).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => CommandError::NoModel { file: file.clone() },
+            _ => CommandError::io(format!("read {}", file.display()), source),
+        })
     }
 
     /// The document that is given in place of an app model.
@@ -106,10 +111,13 @@ impl Context {
         match (&self.global.project, self.document()?) {
             (_, Some(document)) => Ok(document.compose.name),
             (Some(project), None) => Ok(project.clone()),
-            (None, None) => {
-                let phase = self.phases()?.keys().next().copied().unwrap_or(1);
-                Ok(self.app(phase)?.name.to_string())
-            }
+            (None, None) => match scalectl_model::name(&self.text()?) {
+                Some(name) => Ok(name.to_string()),
+                None => {
+                    let phase = self.phases()?.keys().next().copied().unwrap_or(1);
+                    Ok(self.app(phase)?.name.to_string())
+                }
+            },
         }
     }
 

@@ -138,11 +138,15 @@ pub enum CommandError {
     #[diagnostic(
         code(scalectl::cli::no_command),
         help(
-            "say it as `command:` under `app:` in scale.yaml, or build the image first: its own command is used then"
+            "say it as `command:` under `app:` in scale.yaml, or let `scalectl up` build or fetch the image: its own command is used then"
         )
     )]
     NoCommand,
     #[error("{what} stops before its end: the plan did not finish")]
+    #[diagnostic(
+        code(scalectl::cli::stopped),
+        help("what is done stays; `scalectl {what}` again looks first and goes on from there")
+    )]
     Execute {
         what: &'static str,
         #[source]
@@ -190,6 +194,10 @@ pub enum CommandError {
     )]
     PlanBeforeImages { images: Vec<String> },
     #[error("{} is not a plan of scalectl's", file.display())]
+    #[diagnostic(
+        code(scalectl::cli::bad_plan),
+        help("`up` takes what `scalectl plan -o FILE` wrote; an app model is named by `-f FILE`")
+    )]
     BadPlan {
         file: PathBuf,
         #[source]
@@ -283,7 +291,7 @@ impl CommandError {
             | Self::NoModel { .. }
             | Self::ModelExists { .. }
             | Self::NoCommand
-            | Self::Phase(_)
+            | Self::Phase(PhaseError::File { .. })
             | Self::Render(_) => Exit::BadModel,
             Self::Plan(_)
             | Self::NeedsYes { .. }
@@ -304,6 +312,7 @@ impl CommandError {
             | Self::DumpToTerminal => Exit::Refused,
             Self::EngineEnded => Exit::Unreachable,
             Self::DatabaseProgram { .. } | Self::NotAtRest { .. } => Exit::Failed,
+            Self::Phase(PhaseError::Unknown { .. }) => Exit::CommandLine,
             Self::LockLost => Exit::Unknown,
             Self::Interrupted | Self::EndedAtOnce { .. } => Exit::Interrupted,
             Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
@@ -314,6 +323,8 @@ impl CommandError {
             ) => Exit::Refused,
             Self::Image(_) => Exit::Failed,
             Self::Execute { source, .. } => of_execution(source),
+            // A file that the command line names: nothing has been done yet.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::Refused,
             Self::Io { .. } => Exit::Failed,
         }
     }
@@ -321,6 +332,15 @@ impl CommandError {
 
 /// The service that was probably meant, or else all of them.
 fn one_of(service: &str, known: &[String]) -> String {
+    // As logs call it: a service and the number of one of its containers.
+    if let Some((base, number)) = service.rsplit_once('-')
+        && number.parse::<u32>().is_ok()
+        && known.iter().any(|it| it == base)
+    {
+        return format!(
+            "{service} is a container of the service `{base}`; `exec --index {number} {base}` runs something in that one"
+        );
+    }
     let distance = |known: &String| strsim::damerau_levenshtein(service, known);
     match known.iter().min_by_key(|it| distance(it)) {
         Some(near) if distance(near) <= 1 + near.len() / 4 => format!("did you mean `{near}`?"),

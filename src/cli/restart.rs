@@ -129,9 +129,10 @@ impl Work<'_> {
         let report = apply::run(context, engine, &plan, "restart").await?;
         let starts = plan.operations.iter();
         let starts = starts.filter(|it| matches!(it.call, Call::StartContainer { .. }));
+        let count = starts.count();
         context.printer.say(&format!(
-            "{} of {} restarted in {}",
-            starts.count(),
+            "{count} container{} of {} restarted in {}",
+            if count == 1 { "" } else { "s" },
             self.project,
             seconds(report.elapsed)
         ));

@@ -40,7 +40,7 @@ pub enum EngineError {
     #[diagnostic(
         code(scalectl::engine::port_taken),
         help(
-            "stop what uses it (`ss -ltnp` shows processes), or choose another port under `edge:` in scale.yaml"
+            "stop it (`ss -ltnp` on the engine's machine shows processes), or choose another port in scale.yaml (`edge:` and `monitoring:` have them)"
         )
     )]
     PortTaken {
@@ -56,7 +56,7 @@ pub enum EngineError {
         )
     )]
     AddressesExhausted { network: String },
-    #[error("no space left on the engine's disk while it was to {action}")]
+    #[error("the engine's disk is full: it could not {action}")]
     #[diagnostic(
         code(scalectl::engine::disk_full),
         help(
@@ -67,6 +67,14 @@ pub enum EngineError {
     #[error("the engine does not have the image {reference}")]
     #[diagnostic(code(scalectl::engine::image_missing), help("{hint}"))]
     ImageMissing { reference: String, hint: String },
+    #[error("the engine could not fetch the image {reference}: {message}")]
+    #[diagnostic(
+        code(scalectl::engine::pull_failed),
+        help(
+            "can the engine's machine reach that registry? `docker pull {reference}` tries it again; an image that is on another machine comes by `docker save` and `docker load`"
+        )
+    )]
+    PullFailed { reference: String, message: String },
     #[error("the name {name} is taken by something that scalectl did not make ({owner})")]
     #[diagnostic(
         code(scalectl::engine::name_taken),

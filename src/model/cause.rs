@@ -63,7 +63,7 @@ pub enum Cause {
         expected: String,
         found: &'static str,
         #[help]
-        hint: Option<String>,
+        hint: String,
     },
     #[error("`{name}` is no name")]
     #[diagnostic(code(scalectl::model::bad_name))]

@@ -97,9 +97,7 @@ impl<'f> Reader<'f> {
         } else {
             node.at
         };
-        let hint = hint.or_else(|| {
-            (found == Kind::Nothing).then(|| "leave the key out to get the default".to_owned())
-        });
+        let hint = hint.unwrap_or_else(|| way_out(found, expected));
         let cause = Cause::WrongType {
             place: self.place(),
             expected: expected.to_owned(),
@@ -113,6 +111,20 @@ impl<'f> Reader<'f> {
     pub fn check<T>(&mut self, result: Result<T, Cause>, at: SourceSpan) -> Option<T> {
         result.map_err(|cause| self.report(cause, at, "this")).ok()
     }
+}
+
+/// What to do about a value of that kind where nothing better is known.
+pub(crate) fn way_out(found: Kind, expected: &str) -> String {
+    let way = match found {
+        Kind::Nothing => "leave the key out to get the default",
+        _ if expected.starts_with("a mapping") => {
+            "write its keys below it, one `key: value` a line, each two blanks further in"
+        }
+        Kind::List => "write one value, without `-` and `[`",
+        Kind::Map => "write one value on the line of the key, with no keys below it",
+        _ => return format!("write {expected} in its place"),
+    };
+    way.to_owned()
 }
 
 /// The keys of one mapping.

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use crate::cause::Cause;
 use crate::facts::Facts;
+use crate::fields::way_out;
 use crate::mistakes::Mistake;
 use crate::node::{Entry, Kind, Node, Value};
 use crate::suggest;
@@ -101,7 +102,7 @@ fn not_a_mapping(place: String, entry: &Entry) -> Mistake {
         place,
         expected: "a mapping of keys".to_owned(),
         found: entry.node.kind().words(),
-        hint: None,
+        hint: way_out(entry.node.kind(), "a mapping of keys"),
     };
     Mistake::new(cause, entry.node.at, "must be a mapping of keys")
 }

@@ -84,6 +84,16 @@ pub fn load(text: &str, file: &str, facts: &dyn Facts, phase: u8) -> Result<App,
     }
 }
 
+/// The name that `text` says, whatever else is wrong with it: what is there of a stack
+/// can be looked at and taken away without the secrets and folders that it was made of.
+pub fn name(text: &str) -> Option<Name> {
+    let root = yaml::parse(text, &mut Vec::new())?;
+    let facts = ListedFacts::default();
+    let mut reader = Reader::new(&facts);
+    App::decode(&root, &mut reader);
+    reader.name
+}
+
 /// The mistakes of all phases, each once; one that is not in an override but
 /// in some phases alone says in which.
 fn merged(by_phase: Vec<(u8, Vec<Mistake>)>, layers: &Layers) -> Vec<Mistake> {

@@ -70,9 +70,7 @@ pub enum Conflict {
     #[error("{project} runs phase {running}, and phase {wanted} was asked for")]
     #[diagnostic(
         code(scalectl::plan::other_phase),
-        help(
-            "`scalectl migrate --to {wanted}` moves a running stack with its data; `up` only brings up or changes one phase"
-        )
+        help("{}", other_way(*running, *wanted))
     )]
     OtherPhase {
         project: String,
@@ -99,6 +97,17 @@ pub enum Conflict {
         name: String,
         by: String,
     },
+}
+
+/// How another phase is reached, as long as nothing moves a running stack.
+fn other_way(running: u8, wanted: u8) -> String {
+    let migrate = "a running stack moves by `migrate`, which a coming version brings";
+    match wanted > running {
+        true => format!(
+            "{migrate}; what works now, with the app away meanwhile: `scalectl down`, which keeps the data, then `scalectl up --phase {wanted}`"
+        ),
+        false => format!("{migrate}; what works now is phase {running}"),
+    }
 }
 
 pub(crate) fn refuse(

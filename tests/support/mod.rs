@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::unwrap_used,
     reason = "shared by test programs that each use a part; a test may panic and speak"
 )]
 
@@ -17,6 +18,8 @@ pub mod overrides;
 pub mod ports;
 pub mod proxy;
 pub mod random;
+pub mod said;
+pub mod small_engine;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

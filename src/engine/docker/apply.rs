@@ -19,7 +19,9 @@ use scalectl_documents::Span;
 use scalectl_engine::EngineError;
 use scalectl_plan::{Call, ContainerSpec, InjectedFile, LABELS, Ownership};
 
+use crate::context::Kind;
 use crate::errors::{Fault, taken_port};
+use crate::listener::process_on;
 use crate::observe::{own_name, ownership};
 use crate::{DockerEngine, create, files};
 
@@ -187,8 +189,17 @@ impl DockerEngine {
         }
     }
 
-    /// The container that publishes a port, if it is one.
+    /// Who has a port: a container that publishes it, or a process of this machine,
+    /// where the engine is here.
     async fn holder_of(&self, address: &str, port: u16, but: &str) -> Option<String> {
+        let container = self.publisher_of(address, port, but).await;
+        container.or_else(|| match self.wire.place().kind {
+            Kind::Unix(_) => process_on(address, port),
+            _ => None,
+        })
+    }
+
+    async fn publisher_of(&self, address: &str, port: u16, but: &str) -> Option<String> {
         let found = self.containers(HashMap::new()).await.ok()?;
         let any = |ip: &str| ip.is_empty() || ip == "0.0.0.0" || ip == "::";
         let holder = found.iter().find(|summary| {

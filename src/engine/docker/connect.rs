@@ -15,7 +15,7 @@ use hyper::Request;
 use scalectl_engine::EngineError;
 
 use crate::DockerEngine;
-use crate::context::Settings;
+use crate::context::{Place, Settings};
 use crate::errors::{Effect, Fault};
 use crate::events::Events;
 use crate::given;
@@ -45,7 +45,7 @@ impl DockerEngine {
         let ping = tokio::time::timeout(Duration::from_secs(PING_LIMIT), ping(&wire)).await;
         let (found, clock) = ping
             .unwrap_or_else(|_| Err(Fault::late(PING_LIMIT)))
-            .map_err(|fault| fault.into_error(wire.place(), "tell its version", Effect::Reads))?;
+            .map_err(|fault| not_an_engine(wire.place(), fault))?;
         let newest = (
             API_DEFAULT_VERSION.major_version as u32,
             API_DEFAULT_VERSION.minor_version as u32,
@@ -115,8 +115,23 @@ async fn ping(wire: &Arc<Wire>) -> Result<((u32, u32), u64), Fault> {
         .map(|version| (version, clock))
         .ok_or_else(|| Fault::Answered {
             status,
-            message: format!("what answers there is no Docker engine (status {status})"),
+            message: format!(
+                "what answers there does not speak as an engine does (status {status})"
+            ),
         })
+}
+
+/// Whatever keeps an engine from being spoken with, its address is in the error.
+fn not_an_engine(place: &Place, fault: Fault) -> EngineError {
+    match fault {
+        Fault::Answered { message, .. } => EngineError::Unreachable {
+            address: place.shown(),
+            hint: "is that the address of a Docker engine? `docker version` asks it, too"
+                .to_owned(),
+            source: Some(Box::new(io::Error::other(message))),
+        },
+        fault => fault.into_error(place, "tell its version", Effect::Reads),
+    }
 }
 
 pub(crate) fn empty() -> Body {

@@ -22,6 +22,7 @@ mod image_build;
 mod image_engine;
 mod images;
 mod lines;
+mod listener;
 mod lock;
 mod logs;
 mod observe;

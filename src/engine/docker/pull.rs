@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use scalectl_engine::EngineError;
 
 use crate::apply::image_missing;
-use crate::errors::Fault;
+use crate::errors::{Fault, is_disk_full};
 use crate::{DockerEngine, registry};
 
 /// Between two words of the engine; a large layer is told of all the time.
@@ -62,6 +62,10 @@ impl DockerEngine {
             Fault::Answered { message, .. } if is_unknown(&message) => {
                 image_missing(reference, message)
             }
+            Fault::Answered { message, .. } if !is_disk_full(&message) => EngineError::PullFailed {
+                reference: reference.to_owned(),
+                message,
+            },
             fault => self.changing(&format!("fetch {reference}"), fault),
         }
     }

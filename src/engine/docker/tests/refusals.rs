@@ -71,7 +71,7 @@ async fn a_taken_port_is_told_with_the_container_that_holds_it() {
 }
 
 #[tokio::test]
-async fn a_port_that_a_process_holds_is_told_without_a_container() {
+async fn a_port_that_a_process_holds_is_told_with_the_process() {
     let project = Project::new("procport");
     let engine = engine().await;
     let network = format!("{}_front", project.name);
@@ -91,10 +91,15 @@ async fn a_port_that_a_process_holds_is_told_without_a_container() {
     spec.service.ports = published(port);
     engine.apply(&create(&spec)).await.unwrap();
     let error = engine.apply(&start(&spec.name)).await.unwrap_err();
-    assert!(
-        matches!(error, EngineError::PortTaken { port: taken, by: None, .. } if taken == port),
-        "got {error}"
-    );
+    let EngineError::PortTaken {
+        port: taken, by, ..
+    } = error
+    else {
+        panic!("got {error}")
+    };
+    assert_eq!(taken, port);
+    let by = by.expect("this very process has it");
+    assert!(by.ends_with(&format!("({})", std::process::id())), "{by}");
 }
 
 #[tokio::test]

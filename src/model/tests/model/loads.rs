@@ -215,6 +215,15 @@ fn every_key_of_a_full_file_arrives() {
 }
 
 #[test]
+fn the_name_is_told_whatever_else_is_wrong() {
+    let name = |text| scalectl_model::name(text).map(|name| name.to_string());
+    let text = "name: shop\nap: {prot: 1}\napp: {build: ./gone, secrets: {A: {env: NOT_SET}}}\n";
+    assert_eq!(name(text).as_deref(), Some("shop"));
+    assert_eq!(name("name: [shop]"), None);
+    assert_eq!(name("name: {"), None);
+}
+
+#[test]
 fn a_phase_is_laid_over_the_rest_and_changes_nothing_else() {
     let (one, two) = (app(EVERY_KEY, 1), app(EVERY_KEY, 2));
     assert_eq!((one.app.replicas.get(), two.app.replicas.get()), (2, 4));

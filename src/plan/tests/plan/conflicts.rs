@@ -104,7 +104,14 @@ fn another_phase_is_refused_with_the_word_that_moves_it() {
     assert_snapshot!(scene.refusal(&STACK.replace("phase: 1", "phase: 2")), @"
     nothing was changed: one thing stands in the way
     - shop runs phase 1, and phase 2 was asked for
-      help: `scalectl migrate --to 2` moves a running stack with its data; `up` only brings up or changes one phase
+      help: a running stack moves by `migrate`, which a coming version brings; what works now, with the app away meanwhile: `scalectl down`, which keeps the data, then `scalectl up --phase 2`
+    ");
+    let later = STACK.replace("phase: 1", "phase: 2");
+    let scene = Scene::after(&later.replace("phase: \"1\"", "phase: \"2\""));
+    assert_snapshot!(scene.refusal(STACK), @"
+    nothing was changed: one thing stands in the way
+    - shop runs phase 2, and phase 1 was asked for
+      help: a running stack moves by `migrate`, which a coming version brings; what works now is phase 2
     ");
 }
 

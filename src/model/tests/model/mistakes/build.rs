@@ -94,6 +94,7 @@ app: {build: 5}
        :              |
        :              `-- must be a folder, or a mapping with `context`
        `----
+      help: write a folder, or a mapping with `context` in its place
     ");
 }
 
@@ -295,5 +296,6 @@ fn a_command_is_a_list_or_words_and_never_empty() {
        :   ^^^|^^^
        :      `-- must be a list of words, or one text
        `----
+      help: write one value on the line of the key, with no keys below it
     ");
 }

@@ -37,6 +37,7 @@ fn an_override_of_a_phase_that_does_not_exist_is_refused() {
        :         ^|^
        :          `-- must be a mapping of keys
        `----
+      help: write its keys below it, one `key: value` a line, each two blanks further in
     ");
     assert_snapshot!(mistakes_after_start("phases: {2: small}"), @"
     scalectl::model::mistakes
@@ -52,6 +53,7 @@ fn an_override_of_a_phase_that_does_not_exist_is_refused() {
        :             ^^|^^
        :               `-- must be a mapping of keys
        `----
+      help: write its keys below it, one `key: value` a line, each two blanks further in
     ");
 }
 

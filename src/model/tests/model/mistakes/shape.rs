@@ -94,6 +94,7 @@ phases:
        :              `-- must be a whole number
      8 | edge: {http: 9090}
        `----
+      help: write a whole number in its place
 
     Error: scalectl::model::port_used_twice
 
@@ -328,6 +329,7 @@ fn a_wrong_type_says_what_it_is_and_what_it_must_be() {
        :         ^^|^
        :           `-- must be a whole number
        `----
+      help: write a whole number in its place
     ");
     assert_snapshot!(mistakes_in_app("  env: [A, B]"), @"
     scalectl::model::mistakes
@@ -407,6 +409,7 @@ fn a_wrong_type_says_what_it_is_and_what_it_must_be() {
        :        ^|^
        :         `-- must be a mapping of keys
        `----
+      help: write its keys below it, one `key: value` a line, each two blanks further in
     ");
     assert_snapshot!(mistakes_after_start("database: {version: [17]}"), @r#"
     scalectl::model::mistakes
@@ -422,6 +425,7 @@ fn a_wrong_type_says_what_it_is_and_what_it_must_be() {
        :                     ^^|^
        :                       `-- must be a version, such as `"17"`
        `----
+      help: write one value, without `-` and `[`
     "#);
     assert_snapshot!(mistakes_in_app("  env: {A: ~, B: {C: d}}"), @r#"
     scalectl::model::mistakes
