@@ -35,6 +35,8 @@ def main() -> int:
         def prepared(name: str) -> contenders.Place:
             api = result["engine"].split()[0]
             project = f"{args.project}-{name}"
+            if known[name].phase:
+                tell(f"{name}: coming up once, so that the app's image is there")
             return contenders.prepare(known[name], base, programs, project, args.port, api, args.floor_option)
 
         for name in wanted:
