@@ -59,7 +59,7 @@ fn no_request_is_lost_while_edge_pooler_or_app_are_replaced_or_restarted() {
         assert_eq!(killed.code, 0, "{}", killed.err);
     });
     assert!(
-        seen.failures.len() > 100,
+        seen.failures.len() > rate() as usize / 3,
         "a killed app must be seen, or the load sees nothing: {seen}"
     );
 }
@@ -223,7 +223,16 @@ fn member(stack: &Stack, is_standby: &str) -> String {
 fn load_on(stack: &Stack) -> Load {
     static RUN: AtomicU32 = AtomicU32::new(0);
     let run = RUN.fetch_add(1, Ordering::Relaxed);
-    Load::on(stack.https, &format!("{}-{run}", stack.name))
+    Load {
+        rate: rate(),
+        ..Load::on(stack.https, &format!("{}-{run}", stack.name))
+    }
+}
+
+/// 250 requests a second; `SCALECTL_TEST_RATE` for a machine that has other work, too.
+fn rate() -> u32 {
+    let given = std::env::var("SCALECTL_TEST_RATE").ok();
+    given.and_then(|rate| rate.parse().ok()).unwrap_or(250)
 }
 
 /// Runs an action in the middle of a load, and says what clients saw.
@@ -233,7 +242,7 @@ fn under_load(stack: &Stack, action: impl FnOnce()) -> Report {
     std::thread::sleep(BEFORE);
     action();
     std::thread::sleep(AFTER);
-    let wanted = 0.95 * 250.0 * begin.elapsed().as_secs_f64();
+    let wanted = 0.95 * f64::from(rate()) * begin.elapsed().as_secs_f64();
     let report = load.finish();
     assert!(
         report.requests as f64 > wanted,
