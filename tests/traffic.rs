@@ -6,6 +6,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "a test may panic and speak"
 )]
@@ -46,6 +47,10 @@ fn no_request_is_lost_while_edge_pooler_or_app_are_replaced_or_restarted() {
     unharmed(&stack, "the pooler has another limit", || {
         replaces(&stack, "pooler", &["--overrides", &pooler, "up"]);
     });
+    give_the_app_a_variable(&stack);
+    unharmed(&stack, "the app has another variable", || {
+        stack.must(&["--overrides", &pooler, "up"]);
+    });
     unharmed(&stack, "the app is restarted", || {
         replaces(&stack, "app", &["--overrides", &pooler, "restart", "app"]);
     });
@@ -59,7 +64,7 @@ fn no_request_is_lost_while_edge_pooler_or_app_are_replaced_or_restarted() {
         assert_eq!(killed.code, 0, "{}", killed.err);
     });
     assert!(
-        seen.failures.len() > 100,
+        seen.failures.len() > rate() as usize / 3,
         "a killed app must be seen, or the load sees nothing: {seen}"
     );
 }
@@ -148,8 +153,7 @@ fn a_single_database_member_that_is_replaced_or_restarted_costs_a_wait_and_no_re
 fn phase_2_changes_without_a_lost_request() {
     let stack = Stack::shop("changes");
     stack.must(&["up", "--phase", "2"]);
-    let file = stack.text();
-    stack.write(&file.replace("KEEP_ALIVE_SECONDS: 2", "KEEP_ALIVE_SECONDS: 3"));
+    give_the_app_a_variable(&stack);
     unharmed(&stack, "2 apps have another variable", || {
         stack.must(&["up"]);
     });
@@ -180,6 +184,7 @@ fn after_a_killed_replica_or_primary_clients_are_served_again() {
     stack.must(&["up", "--phase", "2"]);
     for (what, is_standby, most_seconds) in [("a replica", "t", 20), ("the primary", "f", 60)] {
         let member = member(&stack, is_standby);
+        wait_until_calm(&stack);
         let load = load_on(&stack).start();
         std::thread::sleep(BEFORE);
         let killed = run(Command::new("docker").args(["kill", &member]));
@@ -219,21 +224,50 @@ fn member(stack: &Stack, is_standby: &str) -> String {
     found.expect("there is such a member")
 }
 
+fn give_the_app_a_variable(stack: &Stack) {
+    let edited = "KEEP_ALIVE_SECONDS: 2\n    EDITED: \"1\"";
+    stack.write(&stack.text().replace("KEEP_ALIVE_SECONDS: 2", edited));
+}
+
 /// A load whose orders nobody else has.
 fn load_on(stack: &Stack) -> Load {
     static RUN: AtomicU32 = AtomicU32::new(0);
     let run = RUN.fetch_add(1, Ordering::Relaxed);
-    Load::on(stack.https, &format!("{}-{run}", stack.name))
+    Load {
+        rate: rate(),
+        ..Load::on(stack.https, &format!("{}-{run}", stack.name))
+    }
+}
+
+/// An overloaded machine drops requests without any change: that is not what is asked.
+fn wait_until_calm(stack: &Stack) {
+    for _ in 0..30 {
+        let trial = load_on(stack).start().finish_after(Duration::from_secs(2));
+        if trial.failures.is_empty() && trial.at(0.5) < Duration::from_millis(400) {
+            return;
+        }
+        eprintln!("not calm yet: {trial}");
+    }
+    panic!(
+        "with nothing changed this machine is too slow for the load; SCALECTL_TEST_RATE asks for less"
+    );
+}
+
+/// 250 requests a second; `SCALECTL_TEST_RATE` for a machine that has other work, too.
+fn rate() -> u32 {
+    let given = std::env::var("SCALECTL_TEST_RATE").ok();
+    given.and_then(|rate| rate.parse().ok()).unwrap_or(250)
 }
 
 /// Runs an action in the middle of a load, and says what clients saw.
 fn under_load(stack: &Stack, action: impl FnOnce()) -> Report {
+    wait_until_calm(stack);
     let load = load_on(stack).start();
     let begin = Instant::now();
     std::thread::sleep(BEFORE);
     action();
     std::thread::sleep(AFTER);
-    let wanted = 0.95 * 250.0 * begin.elapsed().as_secs_f64();
+    let wanted = 0.95 * f64::from(rate()) * begin.elapsed().as_secs_f64();
     let report = load.finish();
     assert!(
         report.requests as f64 > wanted,
