@@ -41,7 +41,8 @@ fn of_two_who_change_a_stack_one_works_and_the_lock_of_a_dead_one_does_not_stay(
             second.err
         );
     }
-    let third = stack.must(&["up"]);
+    // The first holds the lock while it builds the app, too.
+    let third = stack.must(&["up", "--lock-timeout", "300"]);
     assert!(
         third.err.contains("waiting for `scalectl up`"),
         "the third waits:\n{}",

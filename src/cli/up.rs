@@ -178,13 +178,9 @@ impl UpArgs {
             context.printer.say(&critical_path(plan, report));
         }
         if done.is_empty() {
-            let why = match before {
-                Before::Rest => "somebody else was quicker",
-                Before::Unrest => "nothing is left to do",
-            };
-            context
-                .printer
-                .say(&format!("{} is up: {why}", compose.name));
+            // Somebody else was quicker, or what was built anew is what runs.
+            let nothing = format!("{} is up, nothing is left to do", compose.name);
+            context.printer.say(&nothing);
         }
         Ok(())
     }
