@@ -10,7 +10,7 @@ use scalectl_documents::{Compose, PullPolicy};
 
 use crate::observed::{Data, Observed, Ownership};
 use crate::operation::{Call, Operation};
-use crate::resources::wanted_networks;
+use crate::resources::{ClusterVolumes, wanted_networks};
 use crate::spec::ContainerSpec;
 
 /// Why nothing may be changed now.
@@ -86,6 +86,16 @@ pub enum Conflict {
     )]
     MemberLeftBehind { volume: String },
     #[error(
+        "the volume {volume} holds data of a cluster whose founder and store are lost: {knowing}"
+    )]
+    #[diagnostic(
+        code(scalectl::plan::cluster_lost),
+        help(
+            "no other cluster is founded beside it, for it may be all that is left: put one of those volumes back; or give it up, with every other volume of the stack: `scalectl down --volumes`"
+        )
+    )]
+    ClusterLost { volume: String, knowing: String },
+    #[error(
         "the {kind} {name} is to be removed, and container {by} uses it, which scalectl did not make"
     )]
     #[diagnostic(
@@ -118,6 +128,7 @@ pub(crate) fn refuse(
     let mut conflicts = Vec::new();
     other_phase(compose, observed, &mut conflicts);
     members_left_behind(compose, observed, &mut conflicts);
+    cluster_lost(compose, observed, &mut conflicts);
     names_taken(compose, observed, operations, &mut conflicts);
     ports_taken(compose, observed, &mut conflicts);
     images_missing(observed, operations, &mut conflicts);
@@ -163,6 +174,31 @@ fn members_left_behind(compose: &Compose, observed: &Observed, conflicts: &mut V
     });
     conflicts.extend(left.map(|(name, _)| Conflict::MemberLeftBehind {
         volume: name.clone(),
+    }));
+}
+
+/// A new founder would take an empty database for the stack's, beside a member that
+/// holds what was written (decision 0025).
+fn cluster_lost(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {
+    let cluster = ClusterVolumes::of(compose);
+    let engine_names = |keys: &[&String]| -> Vec<String> {
+        keys.iter().map(|key| compose.volume_name(key)).collect()
+    };
+    let knowing = engine_names(&cluster.founding);
+    if knowing
+        .iter()
+        .any(|name| observed.volumes.contains_key(name))
+    {
+        return;
+    }
+    let others = engine_names(&cluster.others);
+    let left = others.into_iter().find(|name| {
+        let volume = observed.volumes.get(name);
+        volume.is_some_and(|it| it.ownership == Ownership::Ours)
+    });
+    conflicts.extend(left.map(|volume| Conflict::ClusterLost {
+        volume,
+        knowing: knowing.join(" and "),
     }));
 }
 

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use scalectl_documents::{Compose, Network, Service};
+use scalectl_documents::{Compose, Network, Service, Volume};
 
 use crate::fleet::Fleet;
 use crate::graph::Graph;
-use crate::labels;
-use crate::observed::Observed;
+use crate::labels::{self, LABELS};
+use crate::observed::{Data, Observed};
 use crate::operation::{Call, Cause, OpId};
 use crate::removal::{Removed, remove_container};
 use crate::spec;
@@ -73,20 +73,66 @@ fn volumes(
     graph: &mut Graph,
 ) -> BTreeMap<String, OpId> {
     let mut made = BTreeMap::new();
-    for (key, volume) in &compose.volumes {
+    let cluster = ClusterVolumes::of(compose);
+    let is_other = |key: &String| cluster.others.contains(&key);
+    let mut wanted: Vec<_> = compose.volumes.iter().collect();
+    // Interrupted in between, a member's volume without the founder's and the store's
+    // would look like one of a cluster that was lost.
+    wanted.sort_by_key(|(key, _)| is_other(key));
+    let mut founding = Vec::new();
+    for (key, volume) in wanted {
         let name = compose.volume_name(key);
         if observed.volumes.contains_key(&name) {
             continue;
         }
-        let after = forget_fillers(compose, key, &name, fleet, removed, graph);
+        let mut after = forget_fillers(compose, key, &name, fleet, removed, graph);
+        if is_other(key) {
+            after.extend(&founding);
+        }
         let labels = labels::of_volume(compose, &volume.labels);
         let call = Call::CreateVolume {
             name: name.clone(),
             labels,
         };
-        made.insert(name, graph.add(call, &Cause::Missing, after));
+        let id = graph.add(call, &Cause::Missing, after);
+        if cluster.founding.contains(&key) {
+            founding.push(id);
+        }
+        made.insert(name, id);
     }
     made
+}
+
+/// The document's volumes of a database, by key.
+pub(crate) struct ClusterVolumes<'a> {
+    /// The store's, and that of the first member, which alone may found a cluster.
+    pub founding: Vec<&'a String>,
+    /// Those of the other members.
+    pub others: Vec<&'a String>,
+}
+
+impl<'a> ClusterVolumes<'a> {
+    pub fn of(compose: &'a Compose) -> Self {
+        let with = |wanted: Data| {
+            let is_wanted = move |volume: &Volume| {
+                Data::of(volume.labels.get(LABELS.data).map(String::as_str)) == wanted
+            };
+            let volumes = compose.volumes.iter();
+            volumes
+                .filter(move |(_, volume)| is_wanted(volume))
+                .map(|(key, _)| key)
+        };
+        let mut members = with(Data::Member);
+        let founding = members
+            .next()
+            .into_iter()
+            .chain(with(Data::Store))
+            .collect();
+        Self {
+            founding,
+            others: members.collect(),
+        }
+    }
 }
 
 /// A one-shot that filled a volume which was lost must run again. Its container

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use scalectl_engine_fake::Stranger;
-use scalectl_plan::{Call, Volumes};
+use scalectl_plan::{Call, Operation, Plan, Volumes};
 
 use crate::scene::{Scene, at};
 use crate::stack::STACK;
@@ -192,6 +192,79 @@ fn a_stack_that_is_down_is_known_to_have_been_of_the_phase_that_made_its_volumes
         !scene.plan(STACK).is_empty(),
         "what is down may come up as another phase that has all its members"
     );
+}
+
+/// Three members and a store, as phase 2 has them.
+const CLUSTER: &str = "
+name: shop
+services:
+  db-1: {image: db, restart: always, volumes: [{source: db-1-data, target: /data}]}
+  db-2: {image: db, restart: always, volumes: [{source: db-2-data, target: /data}]}
+  db-3: {image: db, restart: always, volumes: [{source: db-3-data, target: /data}]}
+  etcd-1: {image: base, restart: always, volumes: [{source: etcd-1-data, target: /data}]}
+volumes:
+  db-1-data: {labels: {dev.scalectl.data: member}}
+  db-2-data: {labels: {dev.scalectl.data: member}}
+  db-3-data: {labels: {dev.scalectl.data: member}}
+  etcd-1-data: {labels: {dev.scalectl.data: store}}
+";
+
+#[test]
+fn no_cluster_is_founded_beside_a_member_whose_founder_and_store_are_lost() {
+    let scene = Scene::after(CLUSTER);
+    scene.run(&scene.plan_down(Volumes::Keep));
+    let lose = |volume: &str| scene.world().volumes.remove(volume).unwrap();
+    lose("shop_db-2-data");
+    let founder = lose("shop_db-1-data");
+    assert!(!scene.plan(CLUSTER).is_empty(), "the store knows of it");
+    let store = lose("shop_etcd-1-data");
+    assert_snapshot!(scene.refusal(CLUSTER), @"
+    nothing was changed: one thing stands in the way
+    - the volume shop_db-3-data holds data of a cluster whose founder and store are lost: shop_db-1-data and shop_etcd-1-data
+      help: no other cluster is founded beside it, for it may be all that is left: put one of those volumes back; or give it up, with every other volume of the stack: `scalectl down --volumes`
+    ");
+    for (name, labels) in [("shop_db-1-data", founder), ("shop_etcd-1-data", store)] {
+        scene.world().volumes.insert(name.to_owned(), labels);
+        assert!(!scene.plan(CLUSTER).is_empty(), "{name} is back");
+        lose(name);
+    }
+    scene.run(&scene.plan_down(Volumes::Remove));
+    assert!(!scene.plan(CLUSTER).is_empty(), "nothing is left to lose");
+}
+
+#[test]
+fn wherever_up_or_down_is_killed_no_cluster_looks_lost() {
+    let ups = Scene::new().plan(CLUSTER).operations.len();
+    let downs = Scene::after(CLUSTER).plan_down(Volumes::Remove);
+    for stop in 0..ups.max(downs.operations.len()) {
+        let scene = Scene::new();
+        let up = scene.plan(CLUSTER);
+        let is_here =
+            |plan: &Plan, it: &Operation| plan.operations.get(stop).map(|it| it.id) == Some(it.id);
+        scene.run_until(&up, |it| is_here(&up, it)).unwrap();
+        // A refusal would end the test here.
+        scene.plan(CLUSTER);
+        let scene = Scene::after(CLUSTER);
+        let down = scene.plan_down(Volumes::Remove);
+        scene.run_until(&down, |it| is_here(&down, it)).unwrap();
+        scene.plan(CLUSTER);
+    }
+    let up = Scene::new().plan(CLUSTER);
+    let made = |volume: &str| {
+        let name = format!("shop_{volume}-data");
+        let creates = up.operations.iter();
+        creates
+            .clone()
+            .find(|it| it.call.verb() == "create-volume" && it.call.subject() == name)
+    };
+    let (founder, store) = (made("db-1").unwrap().id, made("etcd-1").unwrap().id);
+    for other in ["db-2", "db-3"] {
+        let after = &made(other).unwrap().after;
+        assert!(
+            after.contains(&founder) && after.contains(&store),
+            "{other}: {up}"
+        );
+    }
 }
 
 #[test]
