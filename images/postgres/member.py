@@ -1,8 +1,8 @@
 """Runs Patroni, with five differences that Patroni has no setting for.
 
 - It waits for the store in steps of 50 ms (Patroni: 5 s), with its modules loaded meanwhile.
-- A founder killed during its first start leaves an empty `initialize` key, for which Patroni
-  would wait for ever; it is taken back.
+- A founder that was killed during its first start, or that never heard the store's answer, leaves
+  an empty `initialize` key, for which Patroni would wait for ever; it is taken back.
 - It looks for the end of a start or a stop of PostgreSQL every 50 ms (Patroni: 1 s).
 - A heartbeat line that repeats the one before is not logged again.
 - Settings, roles and certificates that change in /etc/scalectl are read again.
@@ -48,6 +48,10 @@ class Member(Patroni):
         if now != self.read:
             self.take_over({file for file, *_ in now ^ self.read})
             self.read = now
+        # As it was in the last round: Patroni itself is founding if it is busy.
+        cluster = self.dcs.cluster
+        if cluster is not None and not self.ha._async_executor.busy:
+            self.take_founding_back(cluster)
         super()._run_cycle()
 
     def take_over(self, files):
@@ -59,10 +63,13 @@ class Member(Patroni):
 
     def ensure_dcs_access(self, sleep_time=STEP_SECONDS):
         cluster = super().ensure_dcs_access(sleep_time)
+        self.take_founding_back(cluster)
+        return cluster
+
+    def take_founding_back(self, cluster):
         if self.may_found() and cluster.initialize == "" and cluster.is_unlocked():
             logging.warning("an earlier first start was interrupted; founding the cluster again")
             self.dcs.cancel_initialization()
-        return cluster
 
     def may_found(self):
         """Only one member has the section `bootstrap`, so an empty key can only be its own."""

@@ -106,9 +106,13 @@ impl Traffic {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    /// Does that to a member while nobody depends on it.
+    /// The same, if nobody does now.
+    pub fn turn_now(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.turn).try_lock_owned().ok()
+    }
+
+    /// Does that to a member while nobody depends on it; whoever calls has the turn.
     pub async fn without<T>(&self, member: &str, known: &Known, act: impl Future<Output = T>) -> T {
-        let _turn = self.turn().await;
         if self.pooler.is_none() {
             return act.await;
         }
@@ -134,6 +138,11 @@ impl Traffic {
             aside.insert(member.to_owned());
         });
         sleep(READS_TAKE).await;
+    }
+
+    /// Whether every member that is well answers reads.
+    pub fn is_nobody_aside(&self) -> bool {
+        self.aside.borrow().is_empty()
     }
 
     /// Lets it answer reads again, if it is well.

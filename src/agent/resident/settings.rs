@@ -68,7 +68,7 @@ impl Applier {
                 self.reload_members().await;
             }
             if self.config.restart_when_needed {
-                self.restart_one(&known, &mut restarts).await;
+                self.restart_one(&mut restarts).await;
             }
         }
     }
@@ -153,8 +153,17 @@ impl Applier {
         }
     }
 
-    /// Restarts the next member that waits for it, if all are well.
-    async fn restart_one(&self, known: &Known, restarts: &mut Restarts) {
+    /// Restarts the next member that waits for it, if all are well and nobody else
+    /// is at work on one.
+    async fn restart_one(&self, restarts: &mut Restarts) {
+        let Some(_turn) = self.traffic.turn_now() else {
+            return;
+        };
+        // One that was vacated is about to be stopped.
+        if !self.traffic.is_nobody_aside() {
+            return;
+        }
+        let known = &self.known.borrow().clone();
         let Some(name) = restarts.next(known, Instant::now()) else {
             return;
         };
