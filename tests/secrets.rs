@@ -69,7 +69,7 @@ fn no_secret_shows_but_in_the_apps_environment_and_with_files_not_even_there() {
 /// Files of the user's own, and a certificate.
 fn with_secrets_of_its_own(stack: &Stack) {
     std::fs::write(stack.folder.join("key"), API_KEY).unwrap();
-    openssl(&stack.folder, "site");
+    support::certificate(&stack.folder, "site", "/CN=localhost");
     let text = stack.text().replace(
         "  env:\n",
         "  secrets: {API_KEY: {file: key}, TOKEN: {env: SHOP_TOKEN}}\n  env:\n",
@@ -78,24 +78,6 @@ fn with_secrets_of_its_own(stack: &Stack) {
         "edge: {",
         "edge: {certificate: {file: site.pem, key: site.key}, ",
     ));
-}
-
-fn openssl(folder: &Path, name: &str) {
-    let made = run(Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ])
-        .args(["-days", "30", "-subj", "/CN=localhost", "-keyout"])
-        .arg(folder.join(format!("{name}.key")))
-        .arg("-out")
-        .arg(folder.join(format!("{name}.pem"))));
-    assert_eq!(made.code, 0, "{}", made.err);
 }
 
 fn scalectl(stack: &Stack, args: &[&str]) -> Ran {
@@ -294,7 +276,7 @@ fn planted_secrets_are_found(stack: &Stack, watch: &Watch) {
 }
 
 fn planted(folder: &Path) -> Vec<Secret> {
-    openssl(folder, "planted");
+    support::certificate(folder, "planted", "/CN=localhost");
     let key = std::fs::read_to_string(folder.join("planted.key")).unwrap();
     vec![
         Secret::password("a planted password", b"pL4nt3d-Zq8=w+Rk_2x"),

@@ -130,6 +130,12 @@ fn changed_settings_of_pooler_and_database_reach_what_runs() {
     });
 }
 
+/// Writes that text of scale.yaml with another `database.memory`.
+fn give_the_database_memory(stack: &Stack, text: &str, mebibytes: u32) {
+    let changed = format!("database:\n  memory: {mebibytes}Mi\n");
+    stack.write(&text.replace("database:\n", &changed));
+}
+
 #[test]
 #[ignore = "soak: 4 min"]
 fn a_single_database_member_that_is_replaced_or_restarted_costs_a_wait_and_no_request() {
@@ -137,8 +143,7 @@ fn a_single_database_member_that_is_replaced_or_restarted_costs_a_wait_and_no_re
     stack.must(&["up", "--phase", "1"]);
     let file = stack.text();
     for memory in [384, 400] {
-        let changed = format!("database:\n  memory: {memory}Mi\n");
-        stack.write(&file.replace("database:\n", &changed));
+        give_the_database_memory(&stack, &file, memory);
         unharmed(&stack, "one member has other memory", || {
             replaces(&stack, "db-1", &["up"]);
         });
@@ -164,8 +169,7 @@ fn phase_2_changes_without_a_lost_request() {
     }
     let file = stack.text();
     for memory in [384, 400] {
-        let changed = format!("database:\n  memory: {memory}Mi\n");
-        stack.write(&file.replace("database:\n", &changed));
+        give_the_database_memory(&stack, &file, memory);
         unharmed(&stack, "3 members have other memory", || {
             replaces(&stack, "db", &["up"]);
         });

@@ -143,21 +143,8 @@ fn keep(stack: &Stack, file: &str, text: &str) {
 
 /// A certificate of the user's own, told from others by its organization.
 fn certificate(stack: &Stack, organization: &str) {
-    let made = run(Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ])
-        .args(["-days", "30", "-keyout", "site.key", "-out", "site.pem"])
-        .args(["-subj", &format!("/O={organization}/CN=localhost")])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .current_dir(&stack.folder));
-    assert_eq!(made.code, 0, "{}", made.err);
+    let subject = format!("/O={organization}/CN=localhost");
+    support::certificate(&stack.folder, "site", &subject);
 }
 
 /// Whether the edge shows that certificate, and a client that knows it is content.

@@ -246,6 +246,18 @@ pub fn compose() -> Command {
     Command::new(program)
 }
 
+/// Makes `NAME.pem` and `NAME.key` in a folder: a certificate of the user's own for localhost.
+pub fn certificate(folder: &Path, name: &str, subject: &str) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "30"]);
+    openssl.args(["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", subject]);
+    openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+    let files = [format!("{name}.key"), format!("{name}.pem")];
+    openssl.args(["-keyout", &files[0], "-out", &files[1]]);
+    let made = run(openssl.current_dir(folder));
+    assert_eq!(made.code, 0, "openssl makes a certificate: {}", made.err);
+}
+
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ran {
     let shown = format!("{command:?}");

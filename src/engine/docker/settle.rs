@@ -70,6 +70,7 @@ impl DockerEngine {
 
     /// Late is no error: it is looked at as it is then, and again after the work.
     async fn until_all_stopped(&self, ids: &BTreeSet<String>, limit: Duration) {
+        // One that is gone and an answer that is lost count as ended, too.
         let ends = ids.iter().map(|id| self.until_stopped(id));
         let _ = tokio::time::timeout(limit, join_all(ends)).await;
     }
