@@ -26,6 +26,7 @@ fn phase_2_uses_every_component_that_it_has_and_down_volumes_leaves_nothing() {
     the_database_was_founded_as_it_must_be(&stack);
     every_container_is_confined(&stack);
     another_phase_is_refused(&stack);
+    the_primary_moves_when_it_is_told_to(&stack);
 
     stack.must(&["down"]);
     assert_eq!(
@@ -235,6 +236,65 @@ fn every_container_is_confined(stack: &Stack) {
         Vec::<String>::new(),
         "every container is confined"
     );
+}
+
+fn the_primary_moves_when_it_is_told_to(stack: &Stack) {
+    let switch = |to: &str| stack.scalectl(&["db", "switchover", "--to", to, "--output", "json"]);
+    let moved = switch("db-2");
+    assert_eq!(
+        moved.code, 0,
+        "db-2 takes over, but:\n{}{}",
+        moved.out, moved.err
+    );
+    let report: Value = serde_json::from_str(&moved.out).unwrap_or_default();
+    assert_eq!(
+        (&report["from"], &report["to"]),
+        (&"db-1".into(), &"db-2".into())
+    );
+    let held = report["held_ms"].as_u64();
+    assert!(
+        held.is_some_and(|ms| ms < 2000),
+        "writes wait for less than the hold's limit, but: {report}"
+    );
+    let is_standby = |member: &str| {
+        let container = format!("{}-{member}-1", stack.name);
+        let ask = [
+            "-h",
+            "/run/postgresql",
+            "-U",
+            "postgres",
+            "-Atc",
+            "SELECT pg_is_in_recovery()",
+        ];
+        let mut docker = std::process::Command::new("docker");
+        run(docker.args(["exec", &container, "psql"]).args(ask)).out
+    };
+    assert_eq!(is_standby("db-2").trim(), "f", "db-2 takes writes");
+    let order =
+        r#"{"id":"third","customer":"a@example.org","lines":[{"sku":"bag-blue","quantity":1}]}"#;
+    let (code, body) = stack.request("POST", "/orders", order);
+    assert_eq!(
+        code / 100,
+        2,
+        "an order is accepted after it, but: {code} {body}"
+    );
+    for (to, why) in [
+        ("db-2", "db-2 is the primary already"),
+        ("db-7", "there is no member db-7"),
+    ] {
+        let told = switch(to);
+        let expected = format!("error: the primary stays where it is: {why}\n");
+        assert_eq!((told.code, told.err), (4, expected), "it is refused");
+    }
+    let back = || is_standby("db-1").trim() == "t";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !back() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "db-1 comes back as a standby"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
 }
 
 fn another_phase_is_refused(stack: &Stack) {

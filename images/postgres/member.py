@@ -1,4 +1,4 @@
-"""Runs Patroni, with five differences that Patroni has no setting for.
+"""Runs Patroni, with six differences that Patroni has no setting for.
 
 - It waits for the store in steps of 50 ms (Patroni: 5 s), with its modules loaded meanwhile.
 - A founder that was killed during its first start, or that never heard the store's answer, leaves
@@ -6,6 +6,7 @@
 - It looks for the end of a start or a stop of PostgreSQL every 50 ms (Patroni: 1 s).
 - A heartbeat line that repeats the one before is not logged again.
 - Settings, roles and certificates that change in /etc/scalectl are read again.
+- Its REST API has the verbs of a planned move of the primary (handover.py).
 
 Tried with Patroni 4.0.7. Must never change what Patroni decides once it runs.
 """
@@ -29,6 +30,8 @@ import psycopg2  # noqa: F401  (loaded now, used by Patroni)
 from patroni.__main__ import Patroni
 from patroni.daemon import abstract_main
 
+import handover
+
 STEP_SECONDS = 0.05
 SETTINGS = "/etc/scalectl"
 ROLES = "/usr/local/lib/scalectl/roles"
@@ -41,6 +44,7 @@ class Member(Patroni):
         wait_for_store(config["etcd3"]["hosts"])
         super().__init__(config)
         self.read = written()
+        handover.install(self)
 
     def _run_cycle(self):
         """Once a round of Patroni, and whenever something wakes it."""

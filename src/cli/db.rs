@@ -1,8 +1,11 @@
-//! `scalectl db`: a shell in the database, a dump of it, and the way back.
+//! `scalectl db`: a shell in the database, a dump of it and the way back, and a
+//! move of its primary.
 //!
 //! Everything runs beside the primary, by its local socket: no password is
 //! needed, so none can be seen. Next: `exec.rs` (terminals),
 //! `engine/docker/session.rs` (streams).
+
+mod switchover;
 
 use std::fs::File;
 use std::io::Read;
@@ -20,6 +23,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CommandError, Member, Said};
 use crate::cli::exec;
 use crate::cli::lock::{self, LockArgs, Wanted};
+use switchover::SwitchoverArgs;
 
 /// The database of the app, and who may do everything with it; both are made by
 /// templates/compose/database/roles.sql.hbs.
@@ -36,7 +40,7 @@ const LOCK_TIMEOUT: &str = "60s";
 /// the dump has: then PostgreSQL refuses to replace that table.
 const RESTORE_FAILED: &str = "nothing was changed. Is it that something made since the dump depends on what the dump has? Drop it with `scalectl db shell` and restore again, or restore into an empty database (`scalectl down --volumes`, then `up`)";
 
-/// Look into the database, dump it, restore a dump
+/// Look into the database, dump it, restore a dump, move its primary
 #[derive(clap::Args, Debug)]
 pub struct DbArgs {
     #[command(subcommand)]
@@ -52,6 +56,8 @@ enum Verb {
     /// Replace what a dump has in the app's database, wholly or not at all; what the
     /// dump does not have stays
     Restore(RestoreArgs),
+    /// Move the primary to another member while writes wait for a moment
+    Switchover(SwitchoverArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -86,19 +92,25 @@ pub async fn run(args: &DbArgs, context: &Context) -> Result<ExitCode, CommandEr
     let engine = context.engine().await?;
     let project = context.project()?;
     let observed = context.look(&engine, &project).await?;
-    let primary = primary(&engine, &project, &observed).await?;
+    let wanted = |command| Wanted {
+        project: &project,
+        command,
+        observed: &observed,
+    };
+    let primary = async || primary(&engine, &project, &observed).await;
     match &args.verb {
-        Verb::Shell(args) => shell(args, &engine, primary).await,
-        Verb::Dump(args) => dump(args, context, &engine, primary).await,
+        Verb::Shell(args) => shell(args, &engine, primary().await?).await,
+        Verb::Dump(args) => dump(args, context, &engine, primary().await?).await,
         Verb::Restore(args) => {
+            let primary = primary().await?;
             ask(args, context, &project)?;
-            let wanted = Wanted {
-                project: &project,
-                command: "db restore",
-                observed: &observed,
-            };
             let work = async |_| restore(args, context, &engine, primary).await;
-            lock::held(args.lock, context, &engine, wanted, work).await
+            lock::held(args.lock, context, &engine, wanted("db restore"), work).await
+        }
+        Verb::Switchover(args) => {
+            let work = async |_| switchover::run(args, context, &engine, &project, &observed).await;
+            lock::held(args.lock, context, &engine, wanted("db switchover"), work).await?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

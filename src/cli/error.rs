@@ -102,6 +102,25 @@ pub enum CommandError {
         #[source]
         said: Said,
     },
+    #[error("the primary stays where it is: {why}")]
+    #[diagnostic(code(scalectl::cli::switchover_refused))]
+    SwitchoverRefused { why: String },
+    #[error("the primary did not move: {why}")]
+    #[diagnostic(
+        code(scalectl::cli::switchover_went_back),
+        help(
+            "no write was lost; a longer `--max-hold` gives it more time, `scalectl logs agent` tells each step"
+        )
+    )]
+    SwitchoverWentBack { why: String },
+    #[error("whether the primary moved is not known: {why}")]
+    #[diagnostic(
+        code(scalectl::cli::switchover_unknown),
+        help(
+            "the agent ends what it has begun; `scalectl logs agent` tells who is the primary"
+        )
+    )]
+    SwitchoverUnknown { why: String },
     #[error("{} is no dump of `scalectl db dump`", file.display())]
     #[diagnostic(
         code(scalectl::cli::no_dump),
@@ -311,9 +330,12 @@ impl CommandError {
             | Self::NoDump { .. }
             | Self::DumpToTerminal => Exit::Refused,
             Self::EngineEnded => Exit::Unreachable,
-            Self::DatabaseProgram { .. } | Self::NotAtRest { .. } => Exit::Failed,
+            Self::DatabaseProgram { .. }
+            | Self::NotAtRest { .. }
+            | Self::SwitchoverWentBack { .. } => Exit::Failed,
+            Self::SwitchoverRefused { .. } => Exit::Refused,
             Self::Phase(PhaseError::Unknown { .. }) => Exit::CommandLine,
-            Self::LockLost => Exit::Unknown,
+            Self::LockLost | Self::SwitchoverUnknown { .. } => Exit::Unknown,
             Self::Interrupted | Self::EndedAtOnce { .. } => Exit::Interrupted,
             Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
             Self::Image(

@@ -90,6 +90,8 @@ pub struct Database {
     /// Restart members whose settings wait for a restart, one after the other.
     #[serde(default)]
     pub restart_when_needed: bool,
+    /// The folder of the journal of handovers, which outlives the container.
+    pub journal: PathBuf,
     /// A standby further behind gets no reads.
     #[serde(default = "sixteen_mebibytes")]
     pub max_read_lag_bytes: u64,
@@ -286,6 +288,7 @@ database:
   members:
     - {name: db-1, api: 'https://db-1:8008'}
   settings_file: /etc/scalectl/database.yaml
+  journal: /journal
 pooler:
   databases_file: /run/pgbouncer/databases.ini
   sockets: /run/pgbouncer

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::discovery::Services;
 use super::edges::healthy_at_all;
+use super::handover::HandoverError;
 use super::http::Client;
 use super::vacate::Vacator;
 use crate::log::{Log, chain};
@@ -51,6 +52,11 @@ pub enum Request {
         member: String,
         patience_ms: u64,
     },
+    /// Move the primary to that member, or to the standby that follows best.
+    Switch {
+        to: Option<String>,
+        hold_ms: u64,
+    },
 }
 
 #[derive(Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -59,6 +65,8 @@ pub enum Reply {
     Done(String),
     /// Nothing was changed.
     Refused(String),
+    /// It was begun and taken back.
+    Failed(String),
     Endpoints(BTreeMap<String, Told>),
 }
 
@@ -73,6 +81,7 @@ pub struct Control {
     pub services: Services,
     pub edges: Vec<Address>,
     pub client: Arc<Client>,
+    /// What moves things off database members.
     pub vacator: Option<Arc<Vacator>>,
 }
 
@@ -167,6 +176,24 @@ impl Control {
                     Reply::Done,
                 )
             }
+            Request::Switch { to, hold_ms } => {
+                let hold = Duration::from_millis(hold_ms);
+                self.switch(to.as_deref(), hold).await
+            }
+        }
+    }
+
+    async fn switch(&self, to: Option<&str>, hold: Duration) -> Reply {
+        let Some(vacator) = &self.vacator else {
+            return Reply::Refused("this stack has no database".to_owned());
+        };
+        match vacator.handover.switch(to, hold).await {
+            Ok(report) => serde_json::to_string(&report)
+                .map_or_else(|error| Reply::Failed(error.to_string()), Reply::Done),
+            Err(error @ HandoverError::RolledBack { .. }) => {
+                Reply::Failed(chain(&error).to_string())
+            }
+            Err(error) => Reply::Refused(chain(&error).to_string()),
         }
     }
 

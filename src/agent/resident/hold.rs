@@ -5,6 +5,7 @@
 //! (RESUME), at the latest at a limit. A PAUSE outlives whoever sent it, waiting
 //! or complete: so each hold is given up when a long transaction keeps it
 //! waiting, and whatever an agent that died has left is released at the start.
+//! Next: `vacate.rs`, `handover/`.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -13,13 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::config::{Pooler, Route};
 use super::console::{ConsoleError, command};
 use super::database::Known;
-use super::pooler::sockets;
+use super::pooler::{Follow, Order, sockets};
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("pooler");
@@ -40,6 +41,13 @@ pub struct Traffic {
     holding: Arc<AtomicBool>,
     /// One member at a time.
     turn: Arc<Mutex<()>>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// What the pooler's keeper must follow.
+pub struct Wishes {
+    pub aside: watch::Receiver<BTreeSet<String>>,
+    pub orders: mpsc::Receiver<Order>,
 }
 
 /// Lets go whatever is held when the agent is told to stop.
@@ -66,7 +74,8 @@ pub struct Held {
     pooler: Arc<Pooler>,
     databases: Vec<String>,
     holding: Arc<AtomicBool>,
-    since: Instant,
+    /// When the first of them had to wait.
+    pub since: Instant,
 }
 
 impl Held {
@@ -81,17 +90,33 @@ impl Held {
 }
 
 impl Traffic {
-    pub fn new(pooler: Option<Arc<Pooler>>) -> (Self, watch::Receiver<BTreeSet<String>>) {
-        let (aside, receiver) = watch::channel(BTreeSet::new());
-        (
-            Self {
-                pooler,
-                aside,
-                holding: Arc::default(),
-                turn: Arc::default(),
-            },
-            receiver,
-        )
+    pub fn new(pooler: Option<Arc<Pooler>>) -> (Self, Wishes) {
+        let (aside, is_aside) = watch::channel(BTreeSet::new());
+        let (orders, ordered) = mpsc::channel(1);
+        let traffic = Self {
+            pooler,
+            aside,
+            holding: Arc::default(),
+            turn: Arc::default(),
+            orders,
+        };
+        let wishes = Wishes {
+            aside: is_aside,
+            orders: ordered,
+        };
+        (traffic, wishes)
+    }
+
+    /// Has the pooler follow that now; returns when every pooler has read it.
+    pub async fn follow(&self, what: Follow) {
+        if self.pooler.is_none() {
+            return;
+        }
+        let (done, is_done) = oneshot::channel();
+        let order = Order { what, done };
+        // Both fail only when the agent ends.
+        let _ = self.orders.send(order).await;
+        let _ = is_done.await;
     }
 
     /// Releases what an agent that died may have held; before the first hold.
@@ -99,6 +124,7 @@ impl Traffic {
         if let Some(pooler) = &self.pooler {
             release_all(pooler).await;
         }
+        self.holding.store(false, Ordering::Relaxed);
     }
 
     /// Waits until nobody else does something to a member.
@@ -158,12 +184,12 @@ impl Traffic {
         let pooler = Arc::clone(self.pooler.as_ref()?);
         let databases = held_databases(&pooler, known);
         self.holding.store(true, Ordering::Relaxed);
-        if hold_when_quiet(&pooler, &databases).await {
+        if let Some(since) = hold_when_quiet(&pooler, &databases).await {
             return Some(Held {
                 pooler,
                 databases,
                 holding: Arc::clone(&self.holding),
-                since: Instant::now(),
+                since,
             });
         }
         self.holding.store(false, Ordering::Relaxed);
@@ -203,20 +229,21 @@ fn held_databases(pooler: &Pooler, known: &Known) -> Vec<String> {
     held.map(|one| one.name.clone()).collect()
 }
 
-/// Tries again for a while until the hold is complete; whether it is.
-async fn hold_when_quiet(pooler: &Pooler, databases: &[String]) -> bool {
+/// Tries again for a while until the hold is complete; since when it was asked for.
+async fn hold_when_quiet(pooler: &Pooler, databases: &[String]) -> Option<Instant> {
     for attempt in 0..TRIES {
         if attempt > 0 {
             sleep(BETWEEN_TRIES).await;
         }
+        let begun = Instant::now();
         match timeout(PAUSE_PATIENCE, tell_all(pooler, "PAUSE", databases)).await {
-            Ok(Ok(())) => return true,
+            Ok(Ok(())) => return Some(begun),
             Ok(Err(error)) => LOG.warn(format_args!("{}", chain(&error))),
             Err(_) => {}
         }
         release(pooler, databases).await;
     }
-    false
+    None
 }
 
 async fn tell_all(pooler: &Pooler, verb: &str, databases: &[String]) -> Result<(), ConsoleError> {

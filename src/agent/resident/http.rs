@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::config::Tls;
 use super::dns::{Lookup, Resolver};
@@ -33,6 +34,13 @@ pub struct Client {
 pub struct Heard {
     pub answer: Answer,
     pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// A connection to a member, for one question.
+#[derive(Debug)]
+pub enum Opened {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -76,40 +84,38 @@ impl Client {
         body: Option<&str>,
         patience: Duration,
     ) -> Result<Heard, CallError> {
-        let fault = |source| CallError::Io {
-            method,
-            url: url.to_string(),
-            source,
-        };
-        let question = question(method, &url.address().to_string(), &url.path, body);
+        let deadline = Instant::now() + patience;
+        let opened = self.open(method, url, patience).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        opened.ask(method, url, body, left).await
+    }
+
+    /// Connects for one question that will be asked with `method`.
+    pub async fn open(
+        &self,
+        method: &'static str,
+        url: &Url,
+        patience: Duration,
+    ) -> Result<Opened, CallError> {
         let settings = if url.is_tls {
             Some(self.tls_settings()?)
         } else {
             None
         };
-        let asked = async {
+        let connected = async {
             let address = self.resolver.address_of(&url.host, url.port).await?;
             let stream = TcpStream::connect(address).await?;
             let Some(settings) = settings else {
-                return exchange(stream, &question).await;
+                return Ok(Opened::Plain(stream));
             };
             let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
             let stream = TlsConnector::from(settings).connect(name, stream).await?;
-            let shown = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(<[_]>::first);
-            let certificate = shown.map(|certificate| certificate.clone().into_owned());
-            Ok(Heard {
-                certificate,
-                ..exchange(stream, &question).await?
-            })
+            Ok(Opened::Tls(Box::new(stream)))
         };
-        timeout(patience, asked)
+        timeout(patience, connected)
             .await
             .unwrap_or_else(|_| Err(late()))
-            .map_err(fault)
+            .map_err(fault(method, url))
     }
 
     /// Asks, expects 200, reads JSON.
@@ -201,6 +207,45 @@ impl Client {
         let config = Arc::new(client_config(&files)?);
         *settings = Some((written, Arc::clone(&config)));
         Ok(config)
+    }
+}
+
+impl Opened {
+    /// Asks the one question; any status is an answer.
+    pub async fn ask(
+        self,
+        method: &'static str,
+        url: &Url,
+        body: Option<&str>,
+        patience: Duration,
+    ) -> Result<Heard, CallError> {
+        let question = question(method, &url.address().to_string(), &url.path, body);
+        let asked = async {
+            match self {
+                Self::Plain(stream) => exchange(stream, &question).await,
+                Self::Tls(stream) => {
+                    let shown = stream.get_ref().1.peer_certificates();
+                    let certificate = shown.and_then(<[_]>::first).cloned();
+                    Ok(Heard {
+                        certificate: certificate.map(CertificateDer::into_owned),
+                        ..exchange(stream, &question).await?
+                    })
+                }
+            }
+        };
+        timeout(patience, asked)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(fault(method, url))
+    }
+}
+
+fn fault(method: &'static str, url: &Url) -> impl FnOnce(io::Error) -> CallError {
+    let url = url.to_string();
+    move |source| CallError::Io {
+        method,
+        url,
+        source,
     }
 }
 

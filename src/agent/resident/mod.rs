@@ -16,6 +16,7 @@ mod discovery;
 mod dns;
 mod edges;
 mod endpoints;
+mod handover;
 mod hold;
 mod http;
 mod metrics;
@@ -32,19 +33,21 @@ mod verbs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedMutexGuard, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::log::Log;
-use config::Config;
+use config::{Config, Database, Pooler};
 use control::Control;
-use database::Follower;
+use database::{Follower, Known};
 use discovery::Services;
 use dns::Resolver;
+use handover::Handover;
 use hold::{LastRelease, Traffic};
 use http::Client;
 use metrics::Metrics;
@@ -56,6 +59,8 @@ use vacate::Vacator;
 pub use verbs::{AgentVerb, AskError};
 
 const LOG: Log = Log::new("agent");
+/// Below the grace period of the agent's container.
+const HANDOVER_ENDS: Duration = Duration::from_secs(8);
 
 /// Stay and keep the stack's parts pointed at each other
 #[derive(clap::Args, Debug)]
@@ -126,21 +131,37 @@ async fn stay(config: Config) -> Result<(), AgentError> {
         signal(SignalKind::terminate()).map_err(AgentError::start("listen for signals"))?;
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(AgentError::start("listen for signals"))?;
-    let (mut duties, held) = start(config).await?;
+    let (mut duties, unfinished) = start(config).await?;
     tokio::select! {
         _ = stop.recv() => {}
         _ = interrupt.recv() => {}
         _ = duties.join_next() => return Err(AgentError::Ended),
     }
+    let Some(unfinished) = unfinished else {
+        return Ok(());
+    };
+    let turn = unfinished.finish().await;
     duties.abort_all();
-    if let Some(held) = held {
-        held.release().await;
-    }
+    unfinished.held.release().await;
+    drop(turn);
     Ok(())
 }
 
+/// What must not be cut when the agent ends.
+struct Unfinished {
+    traffic: Arc<Traffic>,
+    held: LastRelease,
+}
+
+impl Unfinished {
+    /// A handover ends by itself; what is held after that is let go.
+    async fn finish(&self) -> Option<OwnedMutexGuard<()>> {
+        timeout(HANDOVER_ENDS, self.traffic.turn()).await.ok()
+    }
+}
+
 /// Opens everything that can fail, then starts one task a duty.
-async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), AgentError> {
+async fn start(config: Config) -> Result<(JoinSet<()>, Option<Unfinished>), AgentError> {
     let resolver = Resolver::new(config.resolver, config.local_only);
     let client = Arc::new(Client::new(resolver, config.tls.clone()));
     let metrics = Arc::new(Metrics::default());
@@ -151,7 +172,7 @@ async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), Age
         .unwrap_or_default();
     let services =
         Services::open(services).map_err(AgentError::start("write the endpoint files"))?;
-    let control = control::listen(&config.control).map_err(AgentError::start(format!(
+    let socket = control::listen(&config.control).map_err(AgentError::start(format!(
         "open the control socket {}",
         config.control.display()
     )))?;
@@ -160,14 +181,6 @@ async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), Age
         .map_err(AgentError::start(format!("listen at {}", config.listen)))?;
 
     let mut duties = JoinSet::new();
-    let edges = config
-        .discovery
-        .as_ref()
-        .map(|discovery| discovery.edges.clone())
-        .unwrap_or_default();
-    if let Some(discovery) = config.discovery {
-        duties.spawn(discovery::follow(discovery, resolver, services.clone()));
-    }
     let mut server = Server {
         services: services.clone(),
         metrics: Arc::clone(&metrics),
@@ -176,39 +189,47 @@ async fn start(config: Config) -> Result<(JoinSet<()>, Option<LastRelease>), Age
         tls: config.tls,
         started: Instant::now(),
     };
-    let (mut held, mut vacator) = (None, None);
-    if let Some(database) = config.database {
-        let common = (Arc::clone(&client), Arc::clone(&metrics));
-        let started = start_database(database, config.pooler, common, &mut duties);
-        server.database = Some(started.known.clone());
-        held = Some(started.traffic.last_release());
-        vacator = Some(Arc::new(started));
+    let mut control = Control {
+        services: services.clone(),
+        edges: Vec::new(),
+        client: Arc::clone(&client),
+        vacator: None,
+    };
+    if let Some(discovery) = config.discovery {
+        control.edges.clone_from(&discovery.edges);
+        duties.spawn(discovery::follow(discovery, resolver, services));
     }
-    duties.spawn(control::serve(
-        control,
-        Control {
-            services,
-            edges,
-            client,
-            vacator,
-        },
-    ));
+    let mut unfinished = None;
+    if let Some(database) = config.database {
+        let started = follow_database(database, config.pooler, client, metrics, &mut duties)?;
+        server.database = Some(started.known);
+        control.vacator = Some(started.vacator);
+        unfinished = Some(started.unfinished);
+    }
+    duties.spawn(control::serve(socket, control));
     let address = listener.local_addr().map_err(AgentError::start("listen"))?;
     duties.spawn(serve::serve(listener, server));
     LOG.info(format_args!(
         "has {} duties and serves at {address}",
         duties.len()
     ));
-    Ok((duties, held))
+    Ok((duties, unfinished))
 }
 
-/// The duties about the database and its pooler; what moves things off a member.
-fn start_database(
-    database: config::Database,
-    pooler: Option<config::Pooler>,
-    (client, metrics): (Arc<Client>, Arc<Metrics>),
+/// What the others need of the duties around the database.
+struct Following {
+    known: watch::Receiver<Known>,
+    vacator: Arc<Vacator>,
+    unfinished: Unfinished,
+}
+
+fn follow_database(
+    database: Database,
+    pooler: Option<Pooler>,
+    client: Arc<Client>,
+    metrics: Arc<Metrics>,
     duties: &mut JoinSet<()>,
-) -> Vacator {
+) -> Result<Following, AgentError> {
     let (database, haste) = (Arc::new(database), Arc::new(Notify::new()));
     let (follower, known) = Follower::new(
         Arc::clone(&database),
@@ -218,18 +239,28 @@ fn start_database(
     );
     duties.spawn(follower.run());
     let pooler = pooler.map(Arc::new);
-    let (traffic, aside) = Traffic::new(pooler.clone());
+    let (traffic, wishes) = Traffic::new(pooler.clone());
     let traffic = Arc::new(traffic);
-    let mut keeper = None;
     if let Some(pooler) = pooler {
-        let (ask, asked) = mpsc::channel(1);
-        keeper = Some(ask);
-        let members = database.members.iter();
-        let members = members.map(|member| member.name.clone()).collect();
         let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
-        let known = known.clone();
-        duties.spawn(Keeper::new(pooler, members, client, metrics, known, aside, asked).run());
+        let members = database
+            .members
+            .iter()
+            .map(|member| member.name.clone())
+            .collect();
+        duties.spawn(Keeper::new(pooler, members, client, metrics, known.clone(), wishes).run());
     }
+    let handover = Handover::open(
+        &database.journal,
+        Arc::clone(&database),
+        Arc::clone(&client),
+        known.clone(),
+        Arc::clone(&traffic),
+    );
+    let handover = Arc::new(handover.map_err(AgentError::start(format!(
+        "read the journal in {}",
+        database.journal.display()
+    )))?);
     let applier = Applier {
         config: Arc::clone(&database),
         client: Arc::clone(&client),
@@ -237,13 +268,23 @@ fn start_database(
         known: known.clone(),
         traffic: Arc::clone(&traffic),
     };
-    duties.spawn(applier.run());
-    Vacator {
+    let left = Arc::clone(&handover);
+    duties.spawn(async move {
+        left.recover().await;
+        applier.run().await;
+    });
+    let vacator = Vacator {
         config: database,
         client,
-        known,
-        traffic,
+        known: known.clone(),
+        traffic: Arc::clone(&traffic),
         haste,
-        keeper,
-    }
+        handover,
+    };
+    let held = traffic.last_release();
+    Ok(Following {
+        known,
+        vacator: Arc::new(vacator),
+        unfinished: Unfinished { traffic, held },
+    })
 }

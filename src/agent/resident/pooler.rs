@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::config::Pooler;
 use super::console::{ConsoleError, command};
 use super::database::{Known, told_readers};
+use super::hold::Wishes;
 use super::http::Client;
 use super::metrics::Metrics;
 use super::readers::Readers;
@@ -32,15 +33,29 @@ use crate::log::{Log, chain};
 const LOG: Log = Log::new("pooler");
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// To be followed at once; whoever gives it waits for it.
+pub struct Order {
+    pub what: Follow,
+    /// Told when every pooler has read it.
+    pub done: oneshot::Sender<()>,
+}
+
+/// What the pooler is to follow.
+pub enum Follow {
+    /// What is known now, and the addresses that members have now.
+    Known,
+    /// The change from one primary to another, before the store tells it.
+    Change { from: String, to: String },
+}
+
 pub struct Keeper {
-    pub config: Arc<Pooler>,
-    pub client: Arc<Client>,
-    pub metrics: Arc<Metrics>,
-    pub known: watch::Receiver<Known>,
-    /// Standbys that get no reads although they are well.
-    pub aside: watch::Receiver<BTreeSet<String>>,
-    /// Who waits until the pooler follows what is known now.
-    asked: mpsc::Receiver<oneshot::Sender<()>>,
+    config: Arc<Pooler>,
+    client: Arc<Client>,
+    metrics: Arc<Metrics>,
+    known: watch::Receiver<Known>,
+    wishes: Wishes,
+    /// Who takes writes although the store still tells the other, or nobody.
+    ordered: Option<(String, String)>,
     members: Vec<String>,
     addresses: BTreeMap<String, IpAddr>,
     readers: Readers,
@@ -63,16 +78,15 @@ impl Keeper {
         client: Arc<Client>,
         metrics: Arc<Metrics>,
         known: watch::Receiver<Known>,
-        aside: watch::Receiver<BTreeSet<String>>,
-        asked: mpsc::Receiver<oneshot::Sender<()>>,
+        wishes: Wishes,
     ) -> Self {
         Self {
             config,
             client,
             metrics,
             known,
-            aside,
-            asked,
+            wishes,
+            ordered: None,
             members,
             addresses: BTreeMap::new(),
             readers: Readers::default(),
@@ -86,52 +100,77 @@ impl Keeper {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let mut asker = None;
             let is_tick = tokio::select! {
-                _ = ticks.tick() => true,
+                biased;
+                Some(order) = self.wishes.orders.recv() => {
+                    self.obey(order).await;
+                    false
+                }
                 Ok(()) = self.known.changed() => false,
-                Ok(()) = self.aside.changed() => false,
-                Some(who) = self.asked.recv() => { asker = Some(who); true }
+                Ok(()) = self.wishes.aside.changed() => false,
+                _ = ticks.tick() => true,
             };
             // What changed goes first; then the addresses, which take a while
-            // to ask for.
+            // to ask for, and for which no order waits.
             self.point();
             self.reload_all().await;
-            if is_tick && self.look_up_members().await {
-                self.point();
-                self.reload_all().await;
-            }
-            if let Some(asker) = asker {
-                // Whoever asked may have given up.
-                let _ = asker.send(());
+            if is_tick {
+                tokio::select! {
+                    biased;
+                    Some(order) = self.wishes.orders.recv() => self.obey(order).await,
+                    found = look_up(&self.client, &self.members) => if self.take_in(found) {
+                        self.point();
+                        self.reload_all().await;
+                    },
+                }
             }
         }
     }
 
-    /// Asks DNS for every member; whether one has another address.
-    async fn look_up_members(&mut self) -> bool {
+    async fn obey(&mut self, order: Order) {
+        match order.what {
+            Follow::Change { from, to } => self.ordered = Some((from, to)),
+            Follow::Known => {
+                let found = look_up(&self.client, &self.members).await;
+                self.take_in(found);
+            }
+        }
+        self.point();
+        self.reload_all().await;
+        // Whoever ordered may have died.
+        let _ = order.done.send(());
+    }
+
+    /// Takes in what DNS says; whether a member has another address.
+    fn take_in(&mut self, found: Vec<(String, BTreeSet<IpAddr>)>) -> bool {
         let mut changed = false;
-        for member in &self.members {
-            // One that DNS does not know is away: its last address stays.
-            let Some(found) = self.client.addresses_of(member).await else {
-                continue;
-            };
-            let held = self
-                .addresses
-                .get(member)
-                .filter(|held| found.contains(held));
+        for (member, found) in found {
+            let held = self.addresses.get(&member);
+            let held = held.filter(|held| found.contains(held));
             if let (None, Some(first)) = (held, found.first()) {
-                self.addresses.insert(member.clone(), *first);
+                self.addresses.insert(member, *first);
                 changed = true;
             }
         }
         changed
     }
 
+    /// An order counts until the store knows better.
+    fn known(&mut self) -> Known {
+        let mut known = self.known.borrow_and_update().clone();
+        if let Some((from, to)) = self.ordered.take()
+            && known.primary.as_ref().is_none_or(|now| *now == from)
+        {
+            known.primary = Some(to.clone());
+            self.ordered = Some((from, to));
+        }
+        known
+    }
+
     /// Writes the file where it says something else.
     fn point(&mut self) {
-        let mut known = self.known.borrow_and_update().clone();
-        let well = &known.readable - &*self.aside.borrow_and_update();
+        let mut known = self.known();
+        let well = &known.readable - &*self.wishes.aside.borrow_and_update();
         if known.primary.is_some() {
             known.readable = self.readers.settle(well, Instant::now());
         }
@@ -205,6 +244,18 @@ impl Keeper {
             self.told.insert(about.to_owned(), problem);
         }
     }
+}
+
+/// Asks DNS for every member. One that it does not know is away, and not told:
+/// its last address stays.
+async fn look_up(client: &Client, members: &[String]) -> Vec<(String, BTreeSet<IpAddr>)> {
+    let mut all = Vec::new();
+    for member in members {
+        if let Some(found) = client.addresses_of(member).await {
+            all.push((member.clone(), found));
+        }
+    }
+    all
 }
 
 /// The admin sockets that are there: one folder a process, so that two can run

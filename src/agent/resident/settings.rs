@@ -41,7 +41,6 @@ impl Applier {
     /// Runs for ever.
     pub async fn run(self) {
         let mut certificate = self.client.certificate_written();
-        self.traffic.release_left().await;
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compared: Option<(Option<SystemTime>, Instant)> = None;

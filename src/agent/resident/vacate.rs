@@ -1,30 +1,31 @@
 //! Taking everything off a member that is about to be stopped.
 //!
-//! A standby's reads go to the others. The primary moves to a standby by
-//! Patroni's switchover, behind a hold. One that nobody can take over from is
+//! A standby's reads go to the others. The primary moves to a standby behind a
+//! hold (`handover/`). One that nobody can take over from is
 //! held for, until it is back. Whoever asked stops the member only after that;
 //! if he never does, all goes on as before.
 //! Every hold ends here, at a limit at the latest: beyond it clients see errors,
-//! but nothing waits for ever. Next: `hold.rs`, `pooler.rs` (re-pointing).
+//! but nothing waits for ever. Next: `hold.rs`, `handover/`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::cluster::Own;
 use super::config::{Database, Member};
 use super::database::{Known, PATIENCE, at};
-use super::hold::{Held, Traffic};
+use super::handover::{Handover, HandoverError};
+use super::hold::Traffic;
 use super::http::{CallError, Client};
+use super::pooler::Follow;
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("vacate");
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// A switchover takes a second; on a machine that is overloaded, several.
-const SWITCH_LIMIT: Duration = Duration::from_secs(10);
-/// Between tries: after a refusal Patroni wants to have seen its members anew.
+/// How long writes may wait for a move: ten times what one takes.
+const HOLD_BUDGET: Duration = Duration::from_secs(2);
 const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 /// Whoever asked stops the member at once, or has died.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -39,28 +40,16 @@ pub struct Vacator {
     pub known: watch::Receiver<Known>,
     pub traffic: Arc<Traffic>,
     pub haste: Arc<Notify>,
-    /// Asks the pooler's keeper to follow what is known now.
-    pub keeper: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    pub handover: Arc<Handover>,
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum VacateError {
     #[error("no database member is called {0}")]
     Unknown(String),
-    #[error("the move of the primary from {from} to {to} is not over after {SWITCH_LIMIT:?}")]
-    Slow { from: String, to: String },
-    #[error("Patroni refused to move the primary from {from} to {to} ({status})")]
-    Refused {
-        from: String,
-        to: String,
-        status: u16,
-    },
-    #[error("move the primary from {from} to {to}")]
-    Call {
-        from: String,
-        to: String,
-        source: CallError,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Handover(#[from] HandoverError),
 }
 
 impl Vacator {
@@ -156,6 +145,7 @@ impl Vacator {
         }
     }
 
+    /// Whoever calls has the turn.
     async fn move_primary(
         &self,
         from: &Member,
@@ -164,51 +154,13 @@ impl Vacator {
     ) -> Result<(), VacateError> {
         let deadline = Instant::now() + patience;
         loop {
-            let known = self.known.borrow().clone();
-            let held = self.traffic.hold(&known).await;
-            let moved = timeout(SWITCH_LIMIT, self.switch_over(from, to)).await;
-            release(held).await;
-            let slow = || VacateError::Slow {
-                from: from.name.clone(),
-                to: to.name.clone(),
-            };
-            match moved.unwrap_or_else(|_| Err(slow())) {
-                Ok(()) => {
-                    LOG.info(format_args!(
-                        "the primary moved from {} to {}",
-                        from.name, to.name
-                    ));
-                    return Ok(());
-                }
-                Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
+            let moved = self.handover.hand_over(&from.name, &to.name, HOLD_BUDGET);
+            match moved.await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() >= deadline => return Err(error.into()),
+                // Told where it happened.
+                Err(_) => sleep(BETWEEN_TRIES).await,
             }
-            sleep(BETWEEN_TRIES).await;
-        }
-    }
-
-    /// Until the new primary takes writes and the pooler points at it. Patroni
-    /// answers up to a second after it is so, hence both are watched.
-    async fn switch_over(&self, from: &Member, to: &Member) -> Result<(), VacateError> {
-        let body = serde_json::json!({"leader": from.name, "candidate": to.name}).to_string();
-        let url = at(from, "/switchover");
-        let asked = self.client.ask("POST", &url, Some(&body), SWITCH_LIMIT);
-        let mut followed = std::pin::pin!(self.followed(to));
-        let heard = tokio::select! {
-            () = &mut followed => return Ok(()),
-            heard = asked => heard,
-        };
-        let (from, to) = (from.name.clone(), to.name.clone());
-        match heard {
-            Ok(heard) if heard.answer.status == 200 => {
-                followed.await;
-                Ok(())
-            }
-            Ok(heard) => {
-                let status = heard.answer.status;
-                Err(VacateError::Refused { from, to, status })
-            }
-            Err(source) => Err(VacateError::Call { from, to, source }),
         }
     }
 
@@ -221,19 +173,10 @@ impl Vacator {
                 let is_known = |known: &Known| known.primary.as_ref() == Some(&primary.name);
                 let mut known = self.known.clone();
                 if timeout(PATIENCE, known.wait_for(is_known)).await.is_ok() {
-                    return self.re_pointed().await;
+                    return self.traffic.follow(Follow::Known).await;
                 }
             }
             sleep(LOOK_EVERY).await;
-        }
-    }
-
-    async fn re_pointed(&self) {
-        if let Some(keeper) = &self.keeper {
-            let (done, answer) = oneshot::channel();
-            // Both fail only when the agent ends.
-            let _ = keeper.send(done).await;
-            let _ = answer.await;
         }
     }
 
@@ -281,11 +224,5 @@ impl Vacator {
             return;
         }
         self.followed(member).await;
-    }
-}
-
-async fn release(held: Option<Held>) {
-    if let Some(held) = held {
-        held.release().await;
     }
 }

@@ -54,7 +54,20 @@ pub enum AgentVerb {
         #[arg(long, default_value = "30", value_parser = seconds)]
         timeout: Duration,
     },
+    /// Move the database's primary to another member behind a held pooler;
+    /// prints what it took, as JSON
+    Switch {
+        /// The member that takes over; without it the standby that follows best
+        #[arg(long)]
+        to: Option<String>,
+        /// How long writes may wait, in milliseconds
+        #[arg(long, default_value_t = 2000)]
+        hold_ms: u64,
+    },
 }
+
+/// Checkpoints and the store's rounds, before and after the hold.
+const SWITCH_PATIENCE: Duration = Duration::from_secs(300);
 
 /// An address as it is, a name through the engine's DNS.
 fn resolve(instance: &str) -> Result<Ipv4Addr, AskError> {
@@ -80,6 +93,8 @@ pub enum AskError {
     Ask { path: PathBuf, source: io::Error },
     #[error("refused: {0}")]
     Refused(String),
+    #[error("{0}")]
+    Failed(String),
     #[error("write to stdout")]
     Print(#[source] io::Error),
 }
@@ -88,6 +103,7 @@ impl AskError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 3,
+            Self::Failed(_) => 4,
             Self::Resolve { .. } | Self::Ask { .. } | Self::Print(_) => 1,
         }
     }
@@ -127,6 +143,13 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
             };
             (vacate, *timeout + VACATE_TAKES)
         }
+        AgentVerb::Switch { to, hold_ms } => {
+            let switch = Request::Switch {
+                to: to.clone(),
+                hold_ms: *hold_ms,
+            };
+            (switch, SWITCH_PATIENCE)
+        }
     };
     // The agent ends its own wait; this is for one that hangs.
     let reply =
@@ -138,6 +161,7 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
         })?;
     match reply {
         Reply::Refused(why) => Err(AskError::Refused(why)),
+        Reply::Failed(why) => Err(AskError::Failed(why)),
         Reply::Done(text) => {
             if let AgentVerb::Drain { settle, .. } = verb {
                 std::thread::sleep(*settle);

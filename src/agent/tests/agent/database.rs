@@ -58,7 +58,7 @@ impl Cluster {
         self.members[at].set(
             "GET /patroni",
             200,
-            &format!(r#"{{"state":"running","role":"{role}"}}"#),
+            &format!(r#"{{"state":"running","role":"{role}","pause":true}}"#),
         );
     }
 
@@ -83,6 +83,7 @@ database:
   members:
     - {{name: db-1, api: 'https://127.0.0.1:{one}'}}
     - {{name: db-2, api: 'https://127.0.0.1:{two}'}}
+  journal: {journal}
 {more}pooler:
   databases_file: {databases}
   sockets: {sockets}
@@ -90,6 +91,7 @@ database:
     - {{name: app, route: primary, options: dbname=app}}
     - {{name: app_read, route: standbys, options: dbname=app}}
 ",
+            journal = self.scene.path("").display(),
             databases = self.databases().display(),
             sockets = self.scene.path("pooler").display(),
         )

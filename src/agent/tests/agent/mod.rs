@@ -2,6 +2,7 @@
 
 mod database;
 mod endpoints;
+mod handover;
 mod vacate;
 
 use std::cell::Cell;

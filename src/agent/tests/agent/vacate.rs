@@ -7,12 +7,11 @@ use super::Agent;
 use super::database::{Cluster, TO_1, TO_2, last_ends_with};
 use crate::fakes::{Console, wait_until};
 
-const SWITCHOVER: &str = r#"POST /switchover {"leader":"db-1","candidate":"db-2"}"#;
 /// Writes and, while no standby answers them, reads go to db-1.
 const ALL_TO_1: &str = "app = host=127.0.9.1 dbname=app\napp_read = host=127.0.9.1 dbname=app\n";
 
 /// A pooler that points at db-1, whose agent has released what was left.
-fn started() -> (Cluster, Console, Agent) {
+pub(super) fn started() -> (Cluster, Console, Agent) {
     let cluster = Cluster::new();
     let console = cluster.console("a");
     let agent = cluster.scene.start(&cluster.settings(""));
@@ -49,7 +48,7 @@ impl Cluster {
     }
 
     fn switched(&self) -> bool {
-        self.members[0].changes().iter().any(|it| it == SWITCHOVER)
+        self.asked(1, "promote")
     }
 
     /// db-1 leads, and db-2 is too far behind to take over.
@@ -61,7 +60,7 @@ impl Cluster {
     }
 }
 
-fn moments(console: &Console) -> (Vec<Instant>, Vec<Instant>) {
+pub(super) fn moments(console: &Console) -> (Vec<Instant>, Vec<Instant>) {
     let told = console.others();
     let of = |command: &str| {
         let such = told.iter().filter(|(_, it)| it == command);
@@ -85,43 +84,15 @@ fn a_standby_is_vacated_of_its_reads_without_a_hold() {
 }
 
 #[test]
-fn the_primary_moves_behind_a_hold_that_ends_when_the_pooler_points_at_the_new_one() {
+fn the_primary_that_is_vacated_hands_over_and_then_answers_no_reads() {
     let (cluster, console, _agent) = started();
-    cluster.members[0].set("POST /switchover", 200, "");
+    cluster.members_obey();
     let (code, told) = cluster.vacate("db-1", "5", || {
-        wait_until("Patroni is asked", || cluster.switched());
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(
-            moments(&console).1.is_empty(),
-            "released before anybody is primary"
-        );
+        wait_until("db-2 is promoted", || cluster.asked(1, "promote"));
         cluster.leads(1);
     });
     assert_eq!(code, Some(0), "{told}");
-    let resumed = moments(&console).1;
-    let pointed = console
-        .reloads_at()
-        .into_iter()
-        .find(|(_, file)| file.contains("app = host=127.0.9.2"));
-    assert!(
-        pointed.is_some_and(|(when, _)| when < resumed[0]),
-        "released before the pooler pointed at the new primary"
-    );
-    assert!(cluster.scene.log().contains("transactions waited"));
-}
-
-#[test]
-fn the_hold_comes_before_the_switchover() {
-    let (cluster, console, _agent) = started();
-    cluster.members[0].set("POST /switchover", 200, "");
-    cluster.vacate("db-1", "5", || {
-        wait_until("Patroni is asked", || cluster.switched());
-        cluster.leads(1);
-    });
-    let asked = cluster.members[0].changes_at();
-    let asked = asked.iter().find(|(_, it)| it == SWITCHOVER).unwrap().0;
-    let (paused, resumed) = moments(&console);
-    assert!(paused[0] < asked && asked < resumed[0]);
+    assert!(told.contains("db-1 is no longer the primary"), "{told}");
     assert!(
         !last_ends_with(&console, TO_2),
         "the member that is about to be stopped answers reads"
@@ -129,15 +100,18 @@ fn the_hold_comes_before_the_switchover() {
 }
 
 #[test]
-fn a_switchover_that_is_refused_is_released_tried_again_and_then_told() {
+fn a_handover_that_is_refused_is_tried_again_and_then_told() {
     let (cluster, console, _agent) = started();
-    cluster.members[0].set("POST /switchover", 412, "");
+    cluster.members_obey();
+    cluster.members[0].set("POST /handover fence", 409, r#"{"error":"not now"}"#);
     let (code, told) = cluster.vacate("db-1", "1", || {});
     assert_eq!(code, Some(3), "{told}");
-    assert!(
-        told.contains("Patroni refused to move the primary from db-1 to db-2 (412)"),
-        "{told}"
-    );
+    for part in [
+        "db-1 is the primary again after",
+        "db-1 did not fence: not now",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
     let (paused, resumed) = moments(&console);
     assert_eq!(
         (paused.len(), resumed.len()),

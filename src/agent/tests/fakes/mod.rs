@@ -129,7 +129,8 @@ fn same_port() -> (UdpSocket, TcpListener) {
 }
 
 /// Answers `METHOD /path` with a status and a body, and remembers all that was
-/// asked, each with its body.
+/// asked, each with its body. One that is asked for a `verb` answers
+/// `METHOD /path VERB`.
 #[derive(Clone, Default)]
 pub struct Pages {
     pages: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
@@ -184,10 +185,14 @@ impl Pages {
             for stream in listener.incoming().flatten() {
                 let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
                 let mut stream = rustls::StreamOwned::new(connection, stream);
-                if pages.answer(&mut stream).is_ok() {
-                    stream.conn.send_close_notify();
-                    let _ = stream.flush();
-                }
+                let pages = pages.clone();
+                // Some are opened long before anything is asked.
+                std::thread::spawn(move || {
+                    if pages.answer(&mut stream).is_ok() {
+                        stream.conn.send_close_notify();
+                        let _ = stream.flush();
+                    }
+                });
             }
         });
         port
@@ -220,15 +225,22 @@ impl Pages {
                 break (line, body.to_owned());
             }
         };
-        let (status, answer) = self
-            .pages
-            .lock()
-            .unwrap()
-            .get(&line)
-            .cloned()
-            .unwrap_or((404, String::new()));
+        let asked = serde_json::from_str(&body).unwrap_or(serde_json::Value::Null);
+        let key = match asked["verb"].as_str() {
+            Some(verb) => format!("{line} {verb}"),
+            None => line.clone(),
+        };
         let request = format!("{line} {body}").trim_end().to_owned();
         self.asked.lock().unwrap().push((Instant::now(), request));
+        let answer = loop {
+            let page = self.pages.lock().unwrap().get(&key).cloned();
+            match page {
+                // Not yet: whoever asks waits.
+                Some((0, _)) => std::thread::sleep(Duration::from_millis(1)),
+                other => break other,
+            }
+        };
+        let (status, answer) = answer.unwrap_or((404, String::new()));
         // As Patroni answers: HTTP/1.0, and no length.
         write!(
             stream,

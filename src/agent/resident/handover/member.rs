@@ -1,0 +1,176 @@
+//! The verbs of members (`/handover` beside Patroni's own API), and the switch of
+//! automatic failover. Never decides anything. Next: images/postgres/handover.py.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::cluster::View;
+use super::super::config::{Database, Member};
+use super::super::database::{PATIENCE, at};
+use super::super::http::{CallError, Client, Opened};
+
+/// Added to what a verb may take, for the way there and back.
+const WAY: Duration = Duration::from_secs(1);
+
+/// Why a step did not succeed.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum StepError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Call(#[from] CallError),
+    #[error("{member} did not {verb}: {why}")]
+    Refused {
+        member: String,
+        verb: &'static str,
+        why: String,
+    },
+    #[error("there is no member {0}")]
+    Unknown(String),
+    #[error("write the journal")]
+    Journal(#[from] std::io::Error),
+    #[error("{0}")]
+    Late(String),
+}
+
+/// Where a member stands, as far as it tells.
+#[derive(Debug, Deserialize)]
+pub struct Stand {
+    /// The state in its control data: `in production`, `shut down`, ...
+    pub control: String,
+    /// Where its last checkpoint begins: after a shutdown, where its log ends.
+    #[serde(default)]
+    pub checkpoint_lsn: Option<String>,
+}
+
+pub struct Members {
+    pub config: Arc<Database>,
+    pub client: Arc<Client>,
+}
+
+/// A way to one member that is open already, for one question.
+pub struct Way {
+    member: Member,
+    opened: Opened,
+}
+
+impl Members {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.config
+            .members
+            .iter()
+            .map(|member| member.name.as_str())
+    }
+
+    /// Opens a way, so that the question itself waits for no handshake.
+    pub async fn open(&self, name: &str) -> Result<Way, StepError> {
+        let member = self.find(name)?;
+        let url = at(&member, "/handover");
+        let opened = self.client.open("POST", &url, PATIENCE).await?;
+        Ok(Way { member, opened })
+    }
+
+    /// Asks over a way of its own.
+    pub async fn ask(
+        &self,
+        name: &str,
+        verb: &'static str,
+        limit: Duration,
+        more: Value,
+    ) -> Result<Value, StepError> {
+        self.open(name).await?.ask(verb, limit, more).await
+    }
+
+    /// Switches automatic failover off or on, and waits until that member's
+    /// cluster says so.
+    pub async fn pause(&self, name: &str, paused: bool) -> Result<(), StepError> {
+        let member = self.find(name)?;
+        let value = if paused { json!(true) } else { Value::Null };
+        let body = json!({ "pause": value }).to_string();
+        let url = at(&member, "/config");
+        let heard = self
+            .client
+            .ask("PATCH", &url, Some(&body), PATIENCE)
+            .await?;
+        match heard.answer.status {
+            200 => Ok(()),
+            status => Err(CallError::Status {
+                method: "PATCH",
+                url: url.to_string(),
+                status,
+            }
+            .into()),
+        }
+    }
+
+    /// Whether that member itself has taken in that automatic failover is off.
+    pub async fn is_paused(&self, name: &str) -> Result<bool, StepError> {
+        #[derive(Deserialize)]
+        struct Own {
+            #[serde(default)]
+            pause: bool,
+        }
+        let url = at(&self.find(name)?, "/patroni");
+        let heard = self.client.ask("GET", &url, None, PATIENCE).await?;
+        let read = serde_json::from_slice::<Own>(&heard.answer.body);
+        let read = read.map_err(|source| CallError::Json {
+            url: url.to_string(),
+            source,
+        })?;
+        Ok(read.pause)
+    }
+
+    /// The cluster as that member sees it.
+    pub async fn view(&self, name: &str) -> Result<View, StepError> {
+        let url = at(&self.find(name)?, "/cluster");
+        let heard = self.client.ask("GET", &url, None, PATIENCE).await?;
+        let read = View::parse(&heard.answer.body).map_err(|source| CallError::Json {
+            url: url.to_string(),
+            source,
+        })?;
+        Ok(read)
+    }
+
+    fn find(&self, name: &str) -> Result<Member, StepError> {
+        let mut members = self.config.members.iter();
+        let found = members.find(|member| member.name == name).cloned();
+        found.ok_or_else(|| StepError::Unknown(name.to_owned()))
+    }
+}
+
+impl Way {
+    /// Asks for one verb; `limit` is what the member itself may take for it.
+    pub async fn ask(
+        self,
+        verb: &'static str,
+        limit: Duration,
+        more: Value,
+    ) -> Result<Value, StepError> {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let mut body = json!({ "verb": verb, "limit_ms": limit_ms });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        let url = at(&self.member, "/handover");
+        let heard = self
+            .opened
+            .ask("POST", &url, Some(&body.to_string()), limit + WAY)
+            .await?;
+        let told: Value =
+            serde_json::from_slice(&heard.answer.body).map_err(|source| CallError::Json {
+                url: url.to_string(),
+                source,
+            })?;
+        if heard.answer.status == 200 {
+            return Ok(told);
+        }
+        let why = told.get("error").and_then(Value::as_str);
+        Err(StepError::Refused {
+            member: self.member.name,
+            verb,
+            why: why.unwrap_or("it does not say why").to_owned(),
+        })
+    }
+}

@@ -1,0 +1,398 @@
+//! A planned move of the primary within its cluster, behind a held pooler.
+//!
+//! Automatic failover off -> checkpoints -> hold -> fence the old primary ->
+//! the new one has replayed all -> promote it -> re-point -> release ->
+//! automatic failover on. The agent does all of it by itself: whoever asked may
+//! die. Before the promotion is ordered the old side is safe, and any trouble or
+//! a hold that takes too long ends there; from then on there is only forward.
+//! The journal is written before the act, so that an agent that died knows which.
+//! Next: `recovery.rs` (after a death), `member.rs` (the verbs of members).
+
+mod choice;
+mod journal;
+mod member;
+mod recovery;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, watch};
+use tokio::time::sleep;
+
+use self::journal::{Journal, Stage};
+use self::member::{Members, Stand, StepError};
+use super::config::Database;
+use super::database::Known;
+use super::hold::{Held, Traffic};
+use super::http::Client;
+use super::pooler::Follow;
+use crate::log::{Log, chain};
+
+const LOG: Log = Log::new("handover");
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Until every member has taken in that automatic failover is off.
+const PAUSE_PATIENCE: Duration = Duration::from_secs(20);
+/// A checkpoint under load, before anything is held.
+const PREPARE_PATIENCE: Duration = Duration::from_secs(60);
+/// Only forward: as long as the new primary needs.
+const FORWARD_PATIENCE: Duration = Duration::from_secs(20);
+/// Starting the old primary again.
+const REVIVE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longer than the leader's key of a member that died lives (Patroni's `ttl`).
+const LEADS_WITHIN: Duration = Duration::from_secs(45);
+
+/// What a handover did.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub from: String,
+    pub to: String,
+    /// How long writes waited at the pooler, in milliseconds.
+    pub held_ms: u64,
+    /// Each step within the hold, in milliseconds.
+    pub steps: Vec<(&'static str, u64)>,
+}
+
+/// Why the primary is where it was.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum HandoverError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("nothing was held yet: {why}")]
+    NotBegun { why: String },
+    #[error("{from} is the primary again after {held_ms} ms: {why}")]
+    RolledBack {
+        from: String,
+        held_ms: u64,
+        why: String,
+    },
+}
+
+pub struct Handover {
+    members: Members,
+    known: watch::Receiver<Known>,
+    traffic: Arc<Traffic>,
+    journal: Mutex<Journal>,
+}
+
+/// The clock of one hold.
+struct Hold {
+    /// Nothing once it was released.
+    held: Option<Held>,
+    begun: Instant,
+    steps: Vec<(&'static str, u64)>,
+    step_begun: Instant,
+}
+
+impl Handover {
+    /// # Errors
+    /// The journal in `folder` cannot be read.
+    pub fn open(
+        folder: &Path,
+        config: Arc<Database>,
+        client: Arc<Client>,
+        known: watch::Receiver<Known>,
+        traffic: Arc<Traffic>,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            members: Members { config, client },
+            known,
+            traffic,
+            journal: Mutex::new(Journal::open(folder)?),
+        })
+    }
+
+    /// Moves the primary to `to`, or to the standby that follows best.
+    pub async fn switch(
+        &self,
+        to: Option<&str>,
+        budget: Duration,
+    ) -> Result<Report, HandoverError> {
+        let Some(_turn) = self.traffic.turn_now() else {
+            let busy = "somebody else is at work on a database member";
+            return Err(HandoverError::Refused(busy.to_owned()));
+        };
+        let known = self.known.borrow().clone();
+        let (from, to) = choice::choose(&known, to).map_err(HandoverError::Refused)?;
+        self.hand_over(&from, &to, budget).await
+    }
+
+    /// Moves the primary from one member to another; whoever calls has the turn.
+    /// Writes wait for at most `budget`, unless the promotion has been ordered.
+    pub async fn hand_over(
+        &self,
+        from: &str,
+        to: &str,
+        budget: Duration,
+    ) -> Result<Report, HandoverError> {
+        let mut journal = self.journal.lock().await;
+        let begun = journal.begin(from, to);
+        begun.map_err(|error| HandoverError::NotBegun {
+            why: format!("write the journal: {error}"),
+        })?;
+        LOG.info(format_args!("the primary goes from {from} to {to}"));
+        let outcome = self.conduct(&mut journal, from, to, budget).await;
+        match &outcome {
+            Ok(report) => LOG.info(format_args!(
+                "{to} is primary, writes waited {} ms",
+                report.held_ms
+            )),
+            Err(error) => LOG.error(error),
+        }
+        outcome
+    }
+
+    async fn conduct(
+        &self,
+        journal: &mut Journal,
+        from: &str,
+        to: &str,
+        budget: Duration,
+    ) -> Result<Report, HandoverError> {
+        if let Err(error) = self.prepare(from, to).await {
+            return Err(self.give_up(journal, from, &error).await);
+        }
+        let ways = async {
+            let fence = self.members.open(from).await?;
+            let replayed = self.members.open(to).await?;
+            let promote = self.members.open(to).await?;
+            journal.enter(Stage::Holding)?;
+            Ok::<_, StepError>((fence, replayed, promote))
+        };
+        let (fence, replayed, promote) = match ways.await {
+            Ok(ways) => ways,
+            Err(error) => return Err(self.give_up(journal, from, &error).await),
+        };
+        let known = self.known.borrow().clone();
+        let Some(held) = self.traffic.hold(&known).await else {
+            let error = StepError::Late("transactions are too long for a hold".to_owned());
+            return Err(self.give_up(journal, from, &error).await);
+        };
+        let mut hold = Hold::new(held);
+        // Half for the stop; the other half is for starting again what was stopped.
+        let stopped = async {
+            let stand = fence.ask("fence", budget / 2, Value::Null).await?;
+            hold.step("fence");
+            let lsn = end_of_log(from, stand)?;
+            let stage = Stage::Promoting { lsn: lsn.clone() };
+            let left = budget.saturating_sub(hold.begun.elapsed()) / 2;
+            replayed
+                .ask("replayed", left, json!({ "lsn": lsn }))
+                .await?;
+            hold.step("replay");
+            journal.enter(stage)?;
+            Ok::<_, StepError>(())
+        };
+        if let Err(error) = stopped.await {
+            return Err(self.roll_back(journal, from, hold, &error).await);
+        }
+        if let Err(error) = promote.ask("promote", FORWARD_PATIENCE, Value::Null).await {
+            // A lost reply is no failure: it is asked again until it is so.
+            LOG.warn(format_args!("{}", chain(&error)));
+            self.promote(to).await;
+        }
+        hold.step("promote");
+        let report = self.release(journal, from, to, hold).await;
+        self.settle(journal, to).await;
+        Ok(report)
+    }
+
+    async fn prepare(&self, from: &str, to: &str) -> Result<(), StepError> {
+        self.members.pause(from, true).await?;
+        // Twice: the second has little left to write, and so has the shutdown's.
+        for _ in 0..2 {
+            let checkpoint = self
+                .members
+                .ask(from, "prepare", PREPARE_PATIENCE, Value::Null);
+            checkpoint.await?;
+        }
+        let checkpoint = self
+            .members
+            .ask(to, "prepare", PREPARE_PATIENCE, Value::Null);
+        checkpoint.await?;
+        let deadline = Instant::now() + PAUSE_PATIENCE;
+        for member in [from, to] {
+            while !self.members.is_paused(member).await? {
+                if Instant::now() > deadline {
+                    let late = format!("{member} does not take in that automatic failover is off");
+                    return Err(StepError::Late(late));
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks until that member takes writes. Only forward.
+    async fn promote(&self, to: &str) {
+        loop {
+            let asked = self
+                .members
+                .ask(to, "promote", FORWARD_PATIENCE, Value::Null)
+                .await;
+            match asked {
+                Ok(_) => return,
+                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
+            }
+            sleep(LOOK_EVERY * 4).await;
+        }
+    }
+
+    async fn release(&self, journal: &mut Journal, from: &str, to: &str, mut hold: Hold) -> Report {
+        let change = Follow::Change {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
+        self.traffic.follow(change).await;
+        hold.step("re-point");
+        hold.release().await;
+        hold.step("release");
+        Self::note(journal, Stage::Promoted);
+        Report {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            held_ms: milliseconds(hold.begun.elapsed()),
+            steps: hold.steps,
+        }
+    }
+
+    /// Before the promotion was ordered: the old primary goes on.
+    async fn roll_back(
+        &self,
+        journal: &mut Journal,
+        from: &str,
+        mut hold: Hold,
+        error: &StepError,
+    ) -> HandoverError {
+        let why = chain(error).to_string();
+        LOG.warn(format_args!("back to {from}: {why}"));
+        self.revive(from).await;
+        hold.release().await;
+        let held_ms = milliseconds(hold.begun.elapsed());
+        Self::note(journal, Stage::RolledBack { why: why.clone() });
+        self.settle(journal, from).await;
+        HandoverError::RolledBack {
+            from: from.to_owned(),
+            held_ms,
+            why,
+        }
+    }
+
+    /// Before anything was held.
+    async fn give_up(&self, journal: &mut Journal, from: &str, error: &StepError) -> HandoverError {
+        let why = chain(error).to_string();
+        Self::note(journal, Stage::RolledBack { why: why.clone() });
+        self.settle(journal, from).await;
+        HandoverError::NotBegun { why }
+    }
+
+    /// Asks until that member serves as the primary that it was.
+    async fn revive(&self, from: &str) {
+        loop {
+            let asked = self
+                .members
+                .ask(from, "revive", REVIVE_PATIENCE, Value::Null)
+                .await;
+            match asked {
+                Ok(_) => return,
+                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
+            }
+            sleep(LOOK_EVERY * 4).await;
+        }
+    }
+
+    /// Automatic failover goes on again, once the store knows that primary: a
+    /// primary without the leader's key would be stopped by its own Patroni. If
+    /// that does not come about, failover is what is needed.
+    async fn settle(&self, journal: &mut Journal, primary: &str) {
+        let deadline = Instant::now() + LEADS_WITHIN;
+        loop {
+            let leads = match self.members.view(primary).await {
+                Ok(view) => view.leader.as_deref() == Some(primary),
+                Err(error) => {
+                    LOG.warn(format_args!("{}", chain(&error)));
+                    false
+                }
+            };
+            let is_late = Instant::now() > deadline;
+            if is_late {
+                LOG.warn(format_args!(
+                    "{primary} does not lead after {LEADS_WITHIN:?}"
+                ));
+            }
+            if (leads || is_late) && self.resume_failover().await {
+                break;
+            }
+            sleep(LOOK_EVERY * 2).await;
+        }
+        let moved = journal.last().is_some_and(|last| last.to == primary);
+        Self::note(journal, Stage::Done { moved });
+    }
+
+    /// Through any member that answers; whether one did.
+    async fn resume_failover(&self) -> bool {
+        for member in self.members.names() {
+            match self.members.pause(member, false).await {
+                Ok(()) => return true,
+                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
+            }
+        }
+        false
+    }
+
+    /// What is already done is noted; a disk that refuses costs a second look
+    /// after a restart, nothing else.
+    fn note(journal: &mut Journal, stage: Stage) {
+        if let Err(error) = journal.enter(stage) {
+            LOG.warn(format_args!("write the journal: {error}"));
+        }
+    }
+}
+
+impl Hold {
+    fn new(held: Held) -> Self {
+        let begun = held.since;
+        let mut hold = Self {
+            held: Some(held),
+            begun,
+            steps: Vec::new(),
+            step_begun: begun,
+        };
+        hold.step("hold");
+        hold
+    }
+
+    async fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.release().await;
+        }
+    }
+
+    fn step(&mut self, name: &'static str) {
+        self.steps
+            .push((name, milliseconds(self.step_begun.elapsed())));
+        self.step_begun = Instant::now();
+    }
+}
+
+/// Where the log of a member that was fenced ends.
+fn end_of_log(member: &str, told: Value) -> Result<String, StepError> {
+    let refused = |why: String| StepError::Refused {
+        member: member.to_owned(),
+        verb: "fence",
+        why,
+    };
+    let stand: Stand = serde_json::from_value(told).map_err(|error| refused(error.to_string()))?;
+    if stand.control != "shut down" {
+        return Err(refused(format!("its data says `{}`", stand.control)));
+    }
+    let lsn = stand.checkpoint_lsn;
+    lsn.ok_or_else(|| refused("it does not tell where its log ends".to_owned()))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,176 @@
+//! `scalectl db switchover`: has the agent move the primary, and tells how it went.
+//!
+//! Everything between hold and release is the agent's: when this process dies, the
+//! move ends well without it. Must never talk to a member itself.
+//! Next: src/agent/resident/handover.
+
+use std::time::Duration;
+
+use scalectl_engine_docker::{Collected, DockerEngine};
+use scalectl_plan::Observed;
+use scalectl_ui::Format;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::lock::LockArgs;
+
+/// The agent's own program, in its container.
+const AGENT: &str = "/usr/local/bin/scalectl";
+const ANSWER_BYTES: usize = 64 << 10;
+/// What `agent switch` ends with when nothing was held, and when it went back.
+/// Its one home: src/agent/resident/verbs.rs.
+const REFUSED: i64 = 3;
+const WENT_BACK: i64 = 4;
+
+#[derive(clap::Args, Debug)]
+pub struct SwitchoverArgs {
+    /// The member that takes over, as `db-2`; without it the standby that follows best
+    #[arg(long, value_name = "MEMBER")]
+    to: Option<String>,
+    /// How long writes may wait, in milliseconds; beyond it the old primary goes on
+    #[arg(long, default_value_t = 2000, value_name = "MS", value_parser = clap::value_parser!(u64).range(200..=10_000))]
+    max_hold: u64,
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// What the agent tells of a move.
+#[derive(Debug, Deserialize, Serialize, PartialEq, Eq)]
+struct Report {
+    from: String,
+    to: String,
+    /// How long writes waited at the pooler, in milliseconds.
+    held_ms: u64,
+    /// Each step within the hold, in milliseconds.
+    steps: Vec<(String, u64)>,
+}
+
+/// Asks the agent and waits until it is over.
+pub async fn run(
+    args: &SwitchoverArgs,
+    context: &Context,
+    engine: &DockerEngine,
+    project: &str,
+    observed: &Observed,
+) -> Result<(), CommandError> {
+    let agent = agent(project, observed)?;
+    let answer = engine
+        .collect(&agent, &args.command(), ANSWER_BYTES)
+        .await?;
+    let report = read(&answer)?;
+    match context.printer.format {
+        Format::Json => context.printer.json(&report),
+        Format::Text => {
+            context.printer.say(&text(&report));
+            Ok(())
+        }
+    }
+    .map_err(|source| CommandError::io("print the report", source))
+}
+
+impl SwitchoverArgs {
+    fn command(&self) -> Vec<String> {
+        let hold = Duration::from_millis(self.max_hold).as_millis().to_string();
+        let mut words = vec![AGENT, "agent", "switch", "--hold-ms", &hold];
+        if let Some(to) = &self.to {
+            words.extend(["--to", to]);
+        }
+        words.into_iter().map(str::to_owned).collect()
+    }
+}
+
+fn agent(project: &str, observed: &Observed) -> Result<String, CommandError> {
+    let mut all = observed.ours().peekable();
+    if all.peek().is_none() {
+        return Err(CommandError::NotUp {
+            project: project.to_owned(),
+        });
+    }
+    let agent = all.find(|(_, it)| it.service == "agent" && it.is_running());
+    let agent = agent.ok_or_else(|| CommandError::NotRunning {
+        service: "agent".to_owned(),
+        index: None,
+    })?;
+    Ok(agent.0.clone())
+}
+
+fn read(answer: &Collected) -> Result<Report, CommandError> {
+    let why = || {
+        let told = String::from_utf8_lossy(&answer.stderr);
+        let mut told = told.trim();
+        for prefix in ["agent: ", "error: ", "refused: "] {
+            told = told.strip_prefix(prefix).unwrap_or(told);
+        }
+        told.to_owned()
+    };
+    match answer.code {
+        0 => serde_json::from_slice(&answer.stdout).map_err(|error| {
+            CommandError::SwitchoverUnknown {
+                why: format!("the agent's answer is not understood: {error}"),
+            }
+        }),
+        REFUSED => Err(CommandError::SwitchoverRefused { why: why() }),
+        WENT_BACK => Err(CommandError::SwitchoverWentBack { why: why() }),
+        code => Err(CommandError::SwitchoverUnknown {
+            why: match why() {
+                told if told.is_empty() => format!("asking the agent ended with exit code {code}"),
+                told => told,
+            },
+        }),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let steps = report.steps.iter().map(|(name, ms)| format!("{name} {ms}"));
+    let steps: Vec<_> = steps.collect();
+    format!(
+        "the primary moved from {} to {}; writes waited {} ms ({})",
+        report.from,
+        report.to,
+        report.held_ms,
+        steps.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: i64, stdout: &str, stderr: &str) -> Collected {
+        Collected {
+            code,
+            stdout: stdout.as_bytes().to_vec(),
+            stderr: stderr.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_move_is_told_with_what_it_cost() {
+        let told =
+            r#"{"from":"db-1","to":"db-3","held_ms":262,"steps":[["hold",12],["fence",108]]}"#;
+        let report = read(&answer(0, told, "")).unwrap();
+        assert_eq!(
+            text(&report),
+            "the primary moved from db-1 to db-3; writes waited 262 ms (hold 12, fence 108)"
+        );
+    }
+
+    #[test]
+    fn refused_gone_back_and_unknown_are_three_things() {
+        use crate::exit::Exit;
+        let exit = |code, stderr| read(&answer(code, "", stderr)).unwrap_err().exit();
+        let refused = "agent: error: refused: db-1 is the only member\n";
+        assert_eq!(exit(3, refused), Exit::Refused);
+        assert_eq!(
+            read(&answer(3, "", refused)).unwrap_err().to_string(),
+            "the primary stays where it is: db-1 is the only member"
+        );
+        assert_eq!(
+            exit(4, "error: db-1 is the primary again after 900 ms"),
+            Exit::Failed
+        );
+        assert_eq!(exit(137, ""), Exit::Unknown);
+        assert_eq!(read(&answer(0, "?", "")).unwrap_err().exit(), Exit::Unknown);
+    }
+}
