@@ -1,9 +1,11 @@
-"""Runs Patroni, with six differences that Patroni has no setting for.
+"""Runs Patroni, with seven differences that Patroni has no setting for.
 
 - It waits for the store in steps of 50 ms (Patroni: 5 s), with its modules loaded meanwhile.
 - A founder that was killed during its first start, or that never heard the store's answer, leaves
   an empty `initialize` key, for which Patroni would wait for ever; it is taken back.
 - It looks for the end of a start or a stop of PostgreSQL every 50 ms (Patroni: 1 s).
+- It ends while its REST API does, which takes up to half a second; a member that is alone does not
+  give replicas the second in which they catch up.
 - A heartbeat line that repeats the one before is not logged again.
 - Settings, roles and certificates that change in /etc/scalectl are read again.
 - Its REST API has the verbs of a planned move of the primary (handover.py).
@@ -18,7 +20,9 @@ import os
 import pathlib
 import socket
 import subprocess
+import threading
 import time
+import types
 
 import patroni.api
 import patroni.dcs.etcd3
@@ -57,6 +61,21 @@ class Member(Patroni):
         if cluster is not None and not self.ha._async_executor.busy:
             self.take_founding_back(cluster)
         super()._run_cycle()
+
+    def _shutdown(self):
+        if self.is_alone():
+            patroni.ha.time = types.SimpleNamespace(time=time.time, sleep=lambda _: None)
+        api = threading.Thread(target=self.api.shutdown, daemon=True)
+        api.start()
+        try:
+            self.ha.shutdown()
+        except Exception:
+            logging.exception("the end of the server")
+        api.join(timeout=1)
+
+    def is_alone(self):
+        cluster = self.dcs.cluster
+        return cluster is not None and all(member.name == self.postgresql.name for member in cluster.members)
 
     def take_over(self, files):
         logging.warning("changed: %s", ", ".join(sorted(map(os.path.basename, files))))

@@ -116,9 +116,7 @@ pub enum CommandError {
     #[error("whether the primary moved is not known: {why}")]
     #[diagnostic(
         code(scalectl::cli::switchover_unknown),
-        help(
-            "the agent ends what it has begun; `scalectl logs agent` tells who is the primary"
-        )
+        help("the agent ends what it has begun; `scalectl logs agent` tells who is the primary")
     )]
     SwitchoverUnknown { why: String },
     #[error("{} is no dump of `scalectl db dump`", file.display())]

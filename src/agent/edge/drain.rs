@@ -4,7 +4,8 @@
 //! check, drain the listeners, wait longer than the drain time and until nothing
 //! is connected, then SIGTERM. A connection that is merely kept open is waited
 //! for a short while, a request in flight much longer: to end it is a failure
-//! that a user sees, to end an idle connection is not.
+//! that a user sees, to end an idle connection is not. With nobody connected there
+//! is nobody to tell, and the listeners close at once.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -50,8 +51,14 @@ impl Drain {
     pub fn run(&self) -> Result<Left, DrainError> {
         let started = Instant::now();
         self.call("POST", "/healthcheck/fail")?;
-        self.call("POST", "/drain_listeners?graceful")?;
-        let earliest = started + self.drain_time + MARGIN;
+        let is_idle = self.left().is_ok_and(|left| left.connections == 0);
+        let (close, closes_within) = if is_idle {
+            ("/drain_listeners", Duration::ZERO)
+        } else {
+            ("/drain_listeners?graceful", self.drain_time)
+        };
+        self.call("POST", close)?;
+        let earliest = started + closes_within + MARGIN;
         sleep(earliest.saturating_duration_since(Instant::now()));
         loop {
             let left = self.left();

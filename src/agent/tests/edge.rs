@@ -12,6 +12,8 @@ use rustix::process::Signal;
 use crate::fakes::wait_until;
 use crate::stack::BINARY;
 
+const FAIL: &str = "POST /healthcheck/fail";
+
 /// An admin address that tells `counts`, one a question, then the last for ever
 /// (units: open connections, tens: requests in flight); and remembers what it
 /// was asked.
@@ -64,6 +66,12 @@ impl Admin {
         self.folder.path().join("admin.sock")
     }
 
+    fn changes(&self) -> Vec<String> {
+        let mut asked = self.asked();
+        asked.retain(|request| request.starts_with("POST"));
+        asked
+    }
+
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -104,22 +112,35 @@ fn end(child: Child) -> (Option<i32>, String) {
 
 #[test]
 fn a_stop_drains_first_waits_for_the_last_connection_and_keeps_envoys_exit_code() {
-    let admin = Admin::start(&[2, 2, 1, 0]);
+    let admin = Admin::start(&[2, 2, 2, 1, 0]);
     let child = admin.edge("10", "trap 'exit 7' TERM");
     send(Signal::TERM, &child);
     let (code, told) = end(child);
     assert_eq!(code, Some(7), "{told}");
-    assert_eq!(
-        admin.asked()[..2],
-        ["POST /healthcheck/fail", "POST /drain_listeners?graceful"]
-    );
+    assert_eq!(admin.changes(), [FAIL, "POST /drain_listeners?graceful"]);
     assert_eq!(
         admin.asked().len(),
-        6,
-        "it ended before or after the fourth look: {:?}",
+        7,
+        "it ended before or after the fifth look: {:?}",
         admin.asked()
     );
     assert!(told.contains("edge: drained in"), "{told}");
+}
+
+#[test]
+fn with_nobody_connected_the_listeners_close_at_once() {
+    let admin = Admin::start(&[0, 1, 0]);
+    let child = admin.edge("10", "trap 'exit 7' TERM");
+    send(Signal::TERM, &child);
+    let (code, told) = end(child);
+    assert_eq!(code, Some(7), "{told}");
+    assert_eq!(admin.changes(), [FAIL, "POST /drain_listeners"]);
+    assert_eq!(
+        admin.asked().len(),
+        5,
+        "one that came at the last moment is waited for: {:?}",
+        admin.asked()
+    );
 }
 
 #[test]
