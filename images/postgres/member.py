@@ -4,8 +4,8 @@
 - A founder that was killed during its first start, or that never heard the store's answer, leaves
   an empty `initialize` key, for which Patroni would wait for ever; it is taken back.
 - It looks for the end of a start or a stop of PostgreSQL every 50 ms (Patroni: 1 s).
-- It ends while its REST API does, which takes up to half a second; a member that is alone does not
-  give replicas the second in which they catch up.
+- It ends while its REST API does, which takes up to half a second. The second that a primary gives to
+  replicas which catch up is over once none is running.
 - A heartbeat line that repeats the one before is not logged again.
 - Settings, roles and certificates that change in /etc/scalectl are read again.
 - Its REST API has the verbs of a planned move of the primary (handover.py).
@@ -63,8 +63,7 @@ class Member(Patroni):
         super()._run_cycle()
 
     def _shutdown(self):
-        if self.is_alone():
-            patroni.ha.time = types.SimpleNamespace(time=time.time, sleep=lambda _: None)
+        patroni.ha.time = types.SimpleNamespace(time=time.time, sleep=self.give_replicas_time)
         api = threading.Thread(target=self.api.shutdown, daemon=True)
         api.start()
         try:
@@ -73,9 +72,22 @@ class Member(Patroni):
             logging.exception("the end of the server")
         api.join(timeout=1)
 
+    def give_replicas_time(self, seconds):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.is_alone():
+                # Nobody is asked, and waited for, who has ended.
+                self.ha.is_failover_possible = lambda **_: False
+                return
+            time.sleep(STEP_SECONDS)
+
     def is_alone(self):
-        cluster = self.dcs.cluster
-        return cluster is not None and all(member.name == self.postgresql.name for member in cluster.members)
+        """Whether no other member has a server that runs, as the store says; not if it does not answer."""
+        try:
+            members = self.dcs.get_cluster().members
+        except Exception:
+            return False
+        return all(it.name == self.postgresql.name or it.data.get("state") == "stopped" for it in members)
 
     def take_over(self, files):
         logging.warning("changed: %s", ", ".join(sorted(map(os.path.basename, files))))
