@@ -31,6 +31,25 @@ impl Fault {
     }
 }
 
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Whether another request may follow on the same connection.
+    pub keeps: bool,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn refusal(&self) -> Fault {
+        let text = String::from_utf8_lossy(&self.body)
+            .chars()
+            .take(200)
+            .collect();
+        Fault::new(&format!("status {}", self.status), text)
+    }
+}
+
 pub struct Connector {
     to: SocketAddr,
     tls: TlsConnector,
@@ -85,6 +104,15 @@ impl Connection {
 
     /// Sends a request and reads its answer; whether another may follow.
     pub async fn exchange(&mut self, request: &str) -> Result<bool, Fault> {
+        let answer = self.ask(request).await?;
+        if answer.status >= 400 {
+            return Err(answer.refusal());
+        }
+        Ok(answer.keeps)
+    }
+
+    /// Sends a request and reads its answer, whatever it says.
+    pub async fn ask(&mut self, request: &str) -> Result<Answer, Fault> {
         let uses = self.uses;
         let sent = async {
             self.stream.write_all(request.as_bytes()).await?;
@@ -94,11 +122,11 @@ impl Connection {
         let answer = self.answer().await;
         let (status, keeps, body) = answer.map_err(|error| fault("answer", &error, uses))?;
         self.uses += 1;
-        if status >= 400 {
-            let text = String::from_utf8_lossy(&body).chars().take(200).collect();
-            return Err(Fault::new(&format!("status {status}"), text));
-        }
-        Ok(keeps)
+        Ok(Answer {
+            status,
+            keeps,
+            body,
+        })
     }
 
     async fn answer(&mut self) -> io::Result<(u16, bool, Vec<u8>)> {

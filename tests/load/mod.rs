@@ -12,7 +12,7 @@
     reason = "shared by test programs that each use a part; a test may panic"
 )]
 
-mod exchange;
+pub mod exchange;
 mod report;
 
 use std::cell::RefCell;
