@@ -293,8 +293,9 @@ fn on_a_stack_the_checker_measures_a_stall_and_finds_whatever_was_done_to_the_da
         let docker = |verb: &str| run(Command::new("docker").args([verb, pooler[0].as_str()]));
         assert_eq!(docker("pause").code, 0);
         std::thread::sleep(ms(300));
+        let silence = pulse.silence();
         assert_eq!(docker("unpause").code, 0);
-        assert!(pulse.silence() > ms(200), "clients waited meanwhile");
+        assert!(silence > ms(200), "clients wait meanwhile: {silence:?}");
     });
     paused.must_be_sound();
     let stall = paused.figures.longest_write;

@@ -24,5 +24,6 @@ pub mod reading;
 pub mod relay;
 mod report;
 pub mod scenario;
+pub mod soak;
 pub mod state;
 pub mod verdict;

@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -99,6 +100,7 @@ struct Shared {
     old_order: Cell<Option<(Id, Duration)>>,
 }
 
+/// Returns once all clients are connected and begin.
 pub fn start(target: Target, start: Start) -> Running {
     let end = Arc::new(AtomicBool::new(false));
     let pulse = Pulse {
@@ -107,13 +109,15 @@ pub fn start(target: Target, start: Start) -> Running {
         times: Arc::default(),
     };
     let (told, beats) = (Arc::clone(&end), pulse.clone());
+    let (ready, is_ready) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("the population's runtime starts");
-        LocalSet::new().block_on(&runtime, live(target, start, beats, told))
+        LocalSet::new().block_on(&runtime, live(target, start, beats, told, ready))
     });
+    is_ready.recv().expect("all clients connect");
     Running { end, pulse, thread }
 }
 
@@ -148,10 +152,10 @@ impl Pulse {
         false
     }
 
-    /// Of all writes that were acknowledged so far.
-    pub fn median(&self) -> Duration {
+    /// Of all writes that were acknowledged so far; nothing before there were some.
+    pub fn median(&self) -> Option<Duration> {
         let times = self.times.lock().expect("nobody fails in between");
-        median(times.clone())
+        (times.len() >= 20).then(|| median(times.clone()))
     }
 
     fn beat(&self, took: Duration) {
@@ -186,7 +190,13 @@ pub fn found(target: &Target) {
     founded.unwrap_or_else(|why: Outcome| panic!("the checker's tables are made: {why:?}"));
 }
 
-async fn live(target: Target, start: Start, pulse: Pulse, end: Arc<AtomicBool>) -> Worked {
+async fn live(
+    target: Target,
+    start: Start,
+    pulse: Pulse,
+    end: Arc<AtomicBool>,
+    ready: Sender<()>,
+) -> Worked {
     let shared = Rc::new(Shared {
         edge: Edge::new(target.edge),
         writers: Pool::new(&target, &target.writes, WRITERS),
@@ -204,6 +214,7 @@ async fn live(target: Target, start: Start, pulse: Pulse, end: Arc<AtomicBool>) 
     });
     shared.writers.warm().await;
     shared.readers.warm().await;
+    ready.send(()).expect("whoever started it waits");
     let mut tickers = JoinSet::new();
     for (number, (work, per_second)) in MIX.into_iter().enumerate() {
         let gap = Duration::from_secs_f64(FULL_RATE / start.rate / per_second);

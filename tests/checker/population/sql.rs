@@ -14,7 +14,7 @@ use super::Target;
 const APPEND: &str = "INSERT INTO checker.appends (id) VALUES ($1)";
 const LOCK: &str =
     "SELECT value FROM checker.counters WHERE key IN ($1, $2) ORDER BY key FOR UPDATE";
-const RAISE: &str = "UPDATE checker.counters SET value = CASE key WHEN $1 THEN $3 ELSE $4 END \
+const RAISE: &str = "UPDATE checker.counters SET value = CASE key WHEN $1 THEN $3::bigint ELSE $4::bigint END \
                      WHERE key IN ($1, $2)";
 const PARTS: &str = "INSERT INTO checker.parts (id, key, value) VALUES ($1, $2, $4), ($1, $3, $5)";
 const BEAT: &str = "UPDATE checker.beat SET number = $1";
@@ -80,12 +80,12 @@ impl Pool {
         }
     }
 
-    /// Connects all of them; who cannot will show at work.
+    /// Connects all of them, before anything is measured.
     pub async fn warm(&self) {
         for _ in 0..self.size {
-            if let Ok(session) = self.connect().await {
-                self.idle.borrow_mut().push(session);
-            }
+            let session = self.connect().await;
+            let session = session.unwrap_or_else(|why| panic!("a client connects: {why:?}"));
+            self.idle.borrow_mut().push(session);
         }
     }
 
