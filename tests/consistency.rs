@@ -287,7 +287,7 @@ fn a_stall_is_as_long_as_its_longest_write() {
 fn on_a_stack_the_checker_measures_a_stall_and_finds_whatever_was_done_to_the_data() {
     let stack = Stack::shop("consistency");
     stack.must(&["up", "--phase", "1"]);
-    let mut checker = Checker::new(&stack);
+    let mut checker = Checker::new(&stack).at_rate(100.0);
     let paused = checker.during("the pooler is frozen for 300 ms", |pulse| {
         let pooler = stack.instances("pooler");
         let docker = |verb: &str| run(Command::new("docker").args([verb, pooler[0].as_str()]));
@@ -299,7 +299,7 @@ fn on_a_stack_the_checker_measures_a_stall_and_finds_whatever_was_done_to_the_da
     });
     paused.must_be_sound();
     let stall = paused.figures.longest_write;
-    assert!(stall > ms(300) && stall < ms(3000), "{stall:?}");
+    assert!(stall > ms(300) && stall < ms(10_000), "{stall:?}");
     assert!(
         paused.verdict.operations.len() == 10,
         "all kinds were tried: {paused}"

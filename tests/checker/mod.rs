@@ -18,7 +18,9 @@
 
 pub mod anomaly;
 pub mod figures;
+pub mod handovers;
 pub mod history;
+pub mod pgbench;
 pub mod population;
 pub mod reading;
 pub mod relay;

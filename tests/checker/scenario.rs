@@ -29,6 +29,8 @@ pub struct Checker<'a> {
     _relay: Relay,
     target: Target,
     bounds: Bounds,
+    /// Writes a second.
+    rate: f64,
     zero: Instant,
     history: History,
     next_id: Id,
@@ -67,6 +69,7 @@ impl<'a> Checker<'a> {
             bounds: Bounds {
                 staleness: STALENESS,
             },
+            rate: FULL_RATE,
             zero: Instant::now(),
             history: History::default(),
             next_id: 1,
@@ -76,8 +79,24 @@ impl<'a> Checker<'a> {
         checker
     }
 
+    /// Fewer writes a second, where it is not the load that is tested.
+    pub fn at_rate(mut self, rate: f64) -> Self {
+        self.rate = rate;
+        self
+    }
+
     /// Does that in the middle of the load, waits a little, and judges.
     pub fn during(&mut self, name: &str, action: impl FnOnce(&Pulse)) -> Run {
+        self.during_and_then(name, action, || {})
+    }
+
+    /// The same, with something to be done between the load's end and the judging.
+    pub fn during_and_then(
+        &mut self,
+        name: &str,
+        action: impl FnOnce(&Pulse),
+        then: impl FnOnce(),
+    ) -> Run {
         let (running, load_begun) = self.start_calmly();
         let begun = self.zero.elapsed();
         action(running.pulse());
@@ -85,6 +104,7 @@ impl<'a> Checker<'a> {
         std::thread::sleep(AFTER);
         let load_ended = self.zero.elapsed();
         let latest_start = self.take(running);
+        then();
         let span = Span {
             load_begun,
             begun,
@@ -135,7 +155,7 @@ impl<'a> Checker<'a> {
             zero: self.zero,
             next_id: self.next_id,
             next_beat: self.next_beat,
-            rate: rate.and_then(|it| it.parse().ok()).unwrap_or(FULL_RATE),
+            rate: rate.and_then(|it| it.parse().ok()).unwrap_or(self.rate),
         };
         population::start(self.target.clone(), start)
     }

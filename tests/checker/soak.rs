@@ -6,7 +6,8 @@
 
 #![allow(clippy::print_stdout, reason = "scripts/soak counts what is printed")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
@@ -20,8 +21,14 @@ const RUNS: usize = 20;
 /// An action under load, many times.
 pub struct Series {
     name: String,
-    /// What each case adds to the name, as `3, killed`.
-    cases: Vec<String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Clone)]
+struct Case {
+    /// As `switchover 3 killed`.
+    name: String,
+    variant: &'static str,
 }
 
 /// What many times were like.
@@ -30,28 +37,42 @@ pub struct Summary {
     pub name: String,
     pub passed: usize,
     pub failed: Vec<String>,
-    /// The longest that a client waited for a write, each time.
-    pub stalls: Vec<Duration>,
-    pub silences: Vec<Duration>,
-    pub staleness: Duration,
+    pub by_variant: BTreeMap<&'static str, Felt>,
     pub operations: u64,
 }
 
+/// What clients felt of one variant, a figure for each time.
+#[derive(Default)]
+pub struct Felt {
+    /// The longest that a client waited for a write.
+    pub stalls: Vec<Duration>,
+    /// The longest time without any acknowledged write.
+    pub silences: Vec<Duration>,
+    pub worst_staleness: Duration,
+}
+
+/// How often a series does what it does.
+pub fn runs() -> usize {
+    let runs = std::env::var("SCALECTL_RUNS").ok();
+    runs.map_or(RUNS, |it| it.parse().expect("SCALECTL_RUNS is a number"))
+}
+
 impl Series {
-    /// `variants` in turn, as `["watched", "killed"]`.
-    pub fn of(name: &str, variants: &[&str]) -> Self {
-        let runs = std::env::var("SCALECTL_RUNS").ok();
-        let runs = runs.map_or(RUNS, |it| it.parse().expect("SCALECTL_RUNS is a number"));
-        let variant = |number: usize| variants[number % variants.len().max(1)];
-        let cases = (0..runs).map(|number| format!("{name} {} {}", number + 1, variant(number)));
+    /// So many times, `variants` in turn, as `["watched", "killed"]`.
+    pub fn of(name: &str, times: usize, variants: &[&'static str]) -> Self {
+        let variants = variants.iter().cycle().take(times).enumerate();
+        let cases = variants.map(|(at, variant)| Case {
+            name: format!("{name} {} {variant}", at + 1),
+            variant,
+        });
         Self {
             name: name.to_owned(),
             cases: mine(cases.collect()),
         }
     }
 
-    /// Does that each time; it is told the case's name. A checker that has found
-    /// something is replaced, so that each failure is of one case.
+    /// Does that each time; it is told the variant. A checker that has found something
+    /// is replaced, so that each failure is of one case.
     pub fn run(self, stack: &Stack, mut action: impl FnMut(&str, &Pulse)) -> Summary {
         let mut summary = Summary {
             name: self.name,
@@ -59,12 +80,13 @@ impl Series {
         };
         let mut checker = None;
         let before = done();
-        for case in self.cases.iter().filter(|case| !before.contains(*case)) {
+        let left = self.cases.iter();
+        for case in left.filter(|case| !before.contains(&case.name)) {
             let checking = checker.get_or_insert_with(|| Checker::new(stack));
-            let run = checking.during(case, |pulse| action(case, pulse));
+            let run = checking.during(&case.name, |pulse| action(case.variant, pulse));
             println!("{run}");
             println!("json: {}", run.json());
-            if !summary.take_in(&run) {
+            if !summary.take_in(case.variant, &run) {
                 drop(checker.take());
             }
         }
@@ -74,11 +96,12 @@ impl Series {
 }
 
 impl Summary {
-    fn take_in(&mut self, run: &Run) -> bool {
+    fn take_in(&mut self, variant: &'static str, run: &Run) -> bool {
         let case = &run.name;
-        self.stalls.push(run.figures.longest_write);
-        self.silences.push(run.figures.longest_silence);
-        self.staleness = self.staleness.max(run.verdict.worst_staleness);
+        let felt = self.by_variant.entry(variant).or_default();
+        felt.stalls.push(run.figures.longest_write);
+        felt.silences.push(run.figures.longest_silence);
+        felt.worst_staleness = felt.worst_staleness.max(run.verdict.worst_staleness);
         self.operations = run.verdict.operations.values().flatten().sum();
         let is_sound = run.verdict.is_sound();
         if is_sound {
@@ -97,27 +120,37 @@ impl Summary {
     }
 }
 
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (passed, failed) = (self.passed, self.failed.len());
+        write!(f, "{}: {passed} passed, {failed} failed", self.name)?;
+        write!(f, "; {} operations", self.operations)?;
+        for (variant, felt) in &self.by_variant {
+            write!(f, "\n  {variant}: {felt}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Felt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let worst = |times: &[Duration]| ms(times.iter().copied().max().unwrap_or_default());
         write!(
             f,
-            "{}: {} passed, {} failed; the longest wait for a write: median {} ms, worst {} ms; \
-             without any acknowledged write: median {} ms, worst {} ms; replicas at most {} ms behind",
-            self.name,
-            self.passed,
-            self.failed.len(),
+            "the longest wait for a write: median {} ms, worst {} ms; no write acknowledged: \
+             median {} ms, worst {} ms; replicas at most {} ms behind ({} times)",
             ms(median(self.stalls.clone())),
             worst(&self.stalls),
             ms(median(self.silences.clone())),
             worst(&self.silences),
-            ms(self.staleness)
+            ms(self.worst_staleness),
+            self.stalls.len()
         )
     }
 }
 
 /// Those cases that are in this shard.
-fn mine(cases: Vec<String>) -> Vec<String> {
+fn mine(cases: Vec<Case>) -> Vec<Case> {
     let shard = std::env::var("SCALECTL_SHARD").unwrap_or_else(|_| "1/1".to_owned());
     let numbers = shard.split_once('/');
     let numbers = numbers.and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
