@@ -23,6 +23,7 @@ pub mod history;
 pub mod pgbench;
 pub mod population;
 pub mod reading;
+pub mod recorded;
 pub mod relay;
 mod report;
 pub mod scenario;

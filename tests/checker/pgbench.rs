@@ -42,7 +42,10 @@ impl<'a> Pgbench<'a> {
         let bench = Self {
             stack,
             network: network(stack),
-            login: url.parse().ok().expect("DATABASE_URL is an address"),
+            // Not the parser's words: they may hold the address.
+            login: url
+                .parse()
+                .unwrap_or_else(|_| panic!("an address of PostgreSQL")),
         };
         let made = run(&mut bench.command("init", &["-i", "-s", SCALE, "-q"]));
         assert_eq!(made.code, 0, "pgbench makes its tables: {}", made.err);
