@@ -1,25 +1,29 @@
 //! `scalectl images`: the images of components: which are there, built, current.
 //!
 //! Also what `up` does with images before it plans: the user's app is built when
-//! its folder has changed, and images of ours that are missing are built, too.
+//! its folder has changed (`app.rs`), and images of ours that are missing are built.
 //! Must never decide what an image is made from: that is the room `images`.
-//! Next: `images/construction.rs`, `images/app.rs`.
+//! Next: `images/construction.rs`.
+
+mod app;
+mod choice;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use scalectl_documents::Compose;
-use scalectl_engine::ImageEngine;
 use scalectl_engine_docker::DockerEngine;
-use scalectl_images::{AppBuild, AppImage, Build, CATALOGUE, ImageState, Presence};
-use scalectl_model::{App, Component, ImageName, Source};
-use scalectl_plan::{Call, Observed};
+use scalectl_images::{Build, CATALOGUE, ImageState, Presence};
+use scalectl_plan::Observed;
 use scalectl_ui::{Builds, Format, size, table};
 
 use crate::cli::context::{Context, IMAGE_TAG};
 use crate::cli::error::CommandError;
 use crate::exit::Exit;
+
+pub use app::{AppBuilds, app_image, app_is_to_be_made, app_state, prepare_app};
+pub use choice::{ImageArgs, ImageChoice};
 
 /// List, build or check the images of components
 #[derive(clap::Args, Debug)]
@@ -67,68 +71,6 @@ struct BuildArgs {
     /// engine of another architecture
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-}
-
-/// Images for this once, in place of those that scale.yaml names.
-#[derive(clap::Args, Debug, Clone, Default)]
-pub struct ImageArgs {
-    /// Take this image of `app` or of a component, this once, in place of what scale.yaml says
-    #[arg(long = "image", value_name = "NAME=IMAGE", value_parser = ImageChoice::parse)]
-    pub images: Vec<ImageChoice>,
-}
-
-/// One image and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageChoice {
-    /// None is the app.
-    component: Option<Component>,
-    image: ImageName,
-}
-
-impl ImageChoice {
-    fn parse(text: &str) -> Result<Self, String> {
-        let (name, image) = text
-            .split_once('=')
-            .ok_or("it is written `NAME=IMAGE`, such as `app=shop:1.4`")?;
-        let component = match name {
-            "app" => None,
-            _ => Some(component(name)?),
-        };
-        Ok(Self {
-            component,
-            image: image.parse()?,
-        })
-    }
-
-    /// Puts the image into the app model.
-    pub fn apply(&self, app: &mut App) {
-        match self.component {
-            None => app.app.source = Source::Image(self.image.clone()),
-            Some(component) => drop(app.images.insert(component, self.image.clone())),
-        }
-    }
-}
-
-fn component(name: &str) -> Result<Component, String> {
-    let mut all = Component::ALL.iter().copied();
-    all.find(|component| component.as_str() == name)
-        .ok_or_else(|| {
-            let names = Component::ALL.iter().map(|component| component.as_str());
-            format!(
-                "images are of app, {}",
-                names.collect::<Vec<_>>().join(", ")
-            )
-        })
-}
-
-/// Whether `up` builds the user's app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppBuilds {
-    /// If its image is missing or its folder has changed.
-    WhenNeeded,
-    /// Even though nothing has changed, every step anew.
-    Always,
-    Never,
 }
 
 pub async fn run(args: &ImagesArgs, context: &Context) -> Result<ExitCode, CommandError> {
@@ -244,108 +186,6 @@ async fn run_build(
     Ok(outcome?)
 }
 
-/// The reference of the app's image.
-pub fn app_image(app: &App, project: &str) -> String {
-    match &app.app.source {
-        Source::Image(image) => image.to_string(),
-        Source::Build(_) => format!("{project}-app:latest"),
-    }
-}
-
-/// Builds the app's image as far as `how` wants it, and fetches one that is made
-/// elsewhere if its own command must be known.
-pub async fn prepare_app(
-    context: &Context,
-    engine: &DockerEngine,
-    phase: u8,
-    how: AppBuilds,
-) -> Result<(), CommandError> {
-    if how == AppBuilds::Never || context.global.document.is_some() {
-        return Ok(());
-    }
-    let app = context.app(phase)?;
-    let image = app_image(&app, &context.project_of(&app));
-    let Source::Build(_) = &app.app.source else {
-        return match app.app.command {
-            Some(_) => Ok(()),
-            None => fetch(context, engine, image).await,
-        };
-    };
-    let Some((build, state)) = app_state(context, engine, phase).await? else {
-        return Ok(());
-    };
-    match (state, how) {
-        (AppImage::Current, AppBuilds::WhenNeeded) => return Ok(()),
-        (AppImage::Missing, _) => say(context, &build, "is not there yet"),
-        (AppImage::Changed, _) => say(context, &build, "is older than its folder"),
-        (AppImage::Current, _) => say(context, &build, "is built anew, as asked"),
-    }
-    let anew = how == AppBuilds::Always;
-    let builds = Builds::new(context.printer);
-    let outcome = build.build(engine, anew, &|event| builds.show(event)).await;
-    builds.finish();
-    Ok(outcome?)
-}
-
-/// Whether `prepare_app` would have something to do.
-pub async fn app_is_to_be_made(
-    context: &Context,
-    engine: &DockerEngine,
-    phase: u8,
-    how: AppBuilds,
-) -> Result<bool, CommandError> {
-    if how == AppBuilds::Never || context.global.document.is_some() {
-        return Ok(false);
-    }
-    if let Some((_, state)) = app_state(context, engine, phase).await? {
-        return Ok(how == AppBuilds::Always || state != AppImage::Current);
-    }
-    let app = context.app(phase)?;
-    let image = app_image(&app, &context.project_of(&app));
-    Ok(app.app.command.is_none() && ImageEngine::image_config(engine, &image).await?.is_none())
-}
-
-fn say(context: &Context, build: &AppBuild, why: &str) {
-    context.printer.say(&format!("{} {why}", build.image));
-}
-
-/// The app's build and how its image stands to it; none if it is not built here.
-pub async fn app_state(
-    context: &Context,
-    engine: &DockerEngine,
-    phase: u8,
-) -> Result<Option<(AppBuild, AppImage)>, CommandError> {
-    let app = context.app(phase)?;
-    let Source::Build(given) = &app.app.source else {
-        return Ok(None);
-    };
-    let args = given.args.iter();
-    let build = AppBuild {
-        image: app_image(&app, &context.project_of(&app)),
-        folder: context.folder().join(&given.context).components().collect(),
-        dockerfile: given.dockerfile.clone(),
-        args: args
-            .map(|(name, value)| (name.to_string(), value.clone()))
-            .collect(),
-    };
-    let there = ImageEngine::image_config(engine, &build.image).await?;
-    let state = build.compare(there.as_ref())?;
-    Ok(Some((build, state)))
-}
-
-async fn fetch(
-    context: &Context,
-    engine: &DockerEngine,
-    image: String,
-) -> Result<(), CommandError> {
-    if ImageEngine::image_config(engine, &image).await?.is_some() {
-        return Ok(());
-    }
-    context.printer.say(&format!("fetching {image}"));
-    let call = Call::PullImage { reference: image };
-    Ok(scalectl_engine::Engine::apply(engine, &call).await?)
-}
-
 /// Those images of ours that the documents name and the engine has not, by their
 /// names in the catalogue.
 pub fn missing(compose: &Compose, observed: &Observed) -> Vec<String> {
@@ -383,19 +223,4 @@ pub async fn build_missing(
         .retain(|recipe| missing.iter().any(|it| it == recipe.name));
     run_build(context, engine, &build).await?;
     Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_is_chosen_for_the_app_or_for_a_component() {
-        let read = |text| ImageChoice::parse(text).map(|it| it.component);
-        assert_eq!(read("app=registry.local:5000/shop:1.4"), Ok(None));
-        assert_eq!(read("cache=valkey:8.1"), Ok(Some(Component::Cache)));
-        for text in ["shop:1.4", "app=", "app=No Name", "bootstrap=a:1"] {
-            assert!(read(text).is_err(), "`{text}` names no image of anything");
-        }
-    }
 }
