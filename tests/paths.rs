@@ -23,6 +23,7 @@ fn phase_2_uses_every_component_that_it_has_and_down_volumes_leaves_nothing() {
     the_catalogue_comes_from_the_cache(&stack);
     each_address_of_the_database_leads_where_it_should(&stack);
     nobody_goes_round_the_pooler(&stack);
+    the_certificate_of_another_component_changes_nothing_in_the_database(&stack);
     the_database_was_founded_as_it_must_be(&stack);
     every_container_is_confined(&stack);
     another_phase_is_refused(&stack);
@@ -162,6 +163,35 @@ fn nobody_goes_round_the_pooler(stack: &Stack) {
     assert!(
         told.contains("certificate"),
         "the app's password alone opens no member, but: {told}"
+    );
+}
+
+fn the_certificate_of_another_component_changes_nothing_in_the_database(stack: &Stack) {
+    let changes = |from: &str, user: &str| {
+        let script = "import ssl, urllib.request, urllib.error, glob\n\
+             folder = '/etc/scalectl/tls'\n\
+             context = ssl.create_default_context(cafile=f'{folder}/ca.crt')\n\
+             context.load_cert_chain(f'{folder}/tls.crt', f'{folder}/tls.key')\n\
+             request = urllib.request.Request('https://db-1:8008/reload', b'', method='POST')\n\
+             try:\n    \
+                 print(urllib.request.urlopen(request, context=context, timeout=10).status)\n\
+             except urllib.error.HTTPError as error:\n    \
+                 print(error.code, error.read().decode())\n";
+        let container = format!("{}-{from}-1", stack.name);
+        let image = format!("{}-app:latest", stack.name);
+        let mut docker = std::process::Command::new("docker");
+        docker.args(["run", "--rm", "--user", user, "--volumes-from", &container]);
+        docker.args(["--network", &format!("{}_default", stack.name), &image]);
+        run(docker.args(["python3", "-c", script])).out
+    };
+    assert_eq!(
+        changes("prometheus", "913:913").trim(),
+        "403 only the agent and members of this stack may change anything"
+    );
+    assert_eq!(
+        changes("agent", "65532:65532").trim(),
+        "202",
+        "the agent's certificate may: the question is one that is understood"
     );
 }
 

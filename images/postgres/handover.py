@@ -18,7 +18,7 @@ import threading
 import time
 
 from patroni import global_config
-from patroni.api import RestApiHandler, check_access
+from patroni.api import RestApiHandler, RestApiServer, check_access
 from patroni.psycopg import connect
 
 logger = logging.getLogger(__name__)
@@ -211,11 +211,30 @@ def do_POST_handover(handler):
 
 
 def is_agent(certificate):
+    return organization(certificate) == AGENT
+
+
+def organization(certificate):
     subject = {name: value for part in (certificate or {}).get("subject", ()) for name, value in part}
-    return subject.get("organizationName") == AGENT
+    return subject.get("organizationName")
+
+
+def check_who(server, handler, **options):
+    """Patroni takes changes from every certificate of its authority, so from each component that has
+    one; here only from the agent and from members."""
+    certificate = handler.request.getpeercert()
+    cluster = server.handover.patroni.dcs.cluster
+    members = {member.name for member in cluster.members} if cluster else set()
+    if certificate and organization(certificate) not in {AGENT, server.handover.server.name} | members:
+        return handler.write_response(403, "only the agent and members of this stack may change anything")
+    return check_certificate(server, handler, **options)
+
+
+check_certificate = RestApiServer.check_access
 
 
 def install(patroni):
-    """Adds the verbs to Patroni's REST API."""
+    """Adds the verbs to Patroni's REST API, and says who may change anything by it."""
     RestApiHandler.do_POST_handover = do_POST_handover
+    RestApiServer.check_access = check_who
     patroni.api.handover = Handover(patroni)

@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const YEAR: u64 = 31_536_000;
 /// The image of a lock on an engine that has no image at all.
 const NOTHING: &str = "scalectl/nothing:1";
+/// How often that image is made for one lock.
+const TRIES: u32 = 3;
 
 /// What every verb that changes a stack understands.
 #[derive(clap::Args, Debug, Clone, Copy)]
@@ -166,18 +168,32 @@ async fn acquire(
             outcome => return outcome,
         }
     }
-    if ImageEngine::image_config(engine, NOTHING).await?.is_none() {
-        let request = BuildRequest {
-            tag: NOTHING.to_owned(),
-            context: BuildContext::new(scalectl_images::write_nothing),
-            dockerfile: "Dockerfile".to_owned(),
-            args: Default::default(),
-            labels: Default::default(),
-            anew: false,
-        };
-        ImageEngine::build_image(engine, &request, &|_| {}).await?;
+    for _ in 1..TRIES {
+        make_nothing(engine).await?;
+        match engine.acquire_lock(wanted.project, NOTHING, owner).await {
+            // Another project's scalectl has made it anew at the same moment.
+            Err(LockError::Engine(EngineError::ImageMissing { .. })) => {}
+            outcome => return outcome,
+        }
     }
+    make_nothing(engine).await?;
     engine.acquire_lock(wanted.project, NOTHING, owner).await
+}
+
+/// The image of a lock, if it is not there.
+async fn make_nothing(engine: &DockerEngine) -> Result<(), LockError> {
+    if ImageEngine::image_config(engine, NOTHING).await?.is_some() {
+        return Ok(());
+    }
+    let request = BuildRequest {
+        tag: NOTHING.to_owned(),
+        context: BuildContext::new(scalectl_images::write_nothing),
+        dockerfile: "Dockerfile".to_owned(),
+        args: Default::default(),
+        labels: Default::default(),
+        anew: false,
+    };
+    Ok(ImageEngine::build_image(engine, &request, &|_| {}).await?)
 }
 
 async fn lost(guard: &LockGuard) {
