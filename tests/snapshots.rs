@@ -158,6 +158,7 @@ impl Engine {
             compose,
             volumes,
             wait_timeout: Span::seconds(120),
+            migrates: false,
         };
         build(&goal, &self.0.look(&Scope::of(compose))).expect("nothing stands in the way")
     }

@@ -72,6 +72,7 @@ impl DownArgs {
             compose: nothing,
             volumes,
             wait_timeout: Span(Duration::from_secs(120)),
+            migrates: false,
         };
         Ok(scalectl_plan::build(&goal, observed)?)
     }

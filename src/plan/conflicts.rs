@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 
 use scalectl_documents::{Compose, PullPolicy};
 
+use crate::migrating::Migrating;
 use crate::observed::{Data, Observed, Ownership};
 use crate::operation::{Call, Operation};
 use crate::resources::{ClusterVolumes, wanted_networks};
+use crate::rules::{Goal, Volumes};
 use crate::spec::ContainerSpec;
 
 /// Why nothing may be changed now.
@@ -70,18 +72,26 @@ pub enum Conflict {
     #[error("{project} runs phase {running}, and phase {wanted} was asked for")]
     #[diagnostic(
         code(scalectl::plan::other_phase),
-        help("{}", other_way(*running, *wanted))
+        help("`scalectl migrate --to {wanted}` moves it while it serves")
     )]
     OtherPhase {
         project: String,
         running: u8,
         wanted: u8,
     },
+    #[error("a migration of {project} from phase {from} to phase {to} is open")]
+    #[diagnostic(
+        code(scalectl::plan::migrating),
+        help(
+            "`scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back"
+        )
+    )]
+    Migrating { project: String, from: u8, to: u8 },
     #[error("the volume {volume} holds data of a database member that would be left out")]
     #[diagnostic(
         code(scalectl::plan::member_left_behind),
         help(
-            "it may hold newer writes than the others: bring up what has that member (the larger phase, `size: ha`); for fewer members take a dump (`scalectl db dump`), begin anew (`scalectl down --volumes`) and restore it"
+            "it may hold newer writes than the others: bring up what has that member (the larger phase, `size: ha`); a smaller phase is reached by `scalectl migrate`; for fewer members in the same phase take a dump (`scalectl db dump`), begin anew (`scalectl down --volumes`) and restore it"
         )
     )]
     MemberLeftBehind { volume: String },
@@ -109,25 +119,23 @@ pub enum Conflict {
     },
 }
 
-/// How another phase is reached, as long as nothing moves a running stack.
-fn other_way(running: u8, wanted: u8) -> String {
-    let migrate = "a running stack moves by `migrate`, which a coming version brings";
-    match wanted > running {
-        true => format!(
-            "{migrate}; what works now, with the app away meanwhile: `scalectl down`, which keeps the data, then `scalectl up --phase {wanted}`"
-        ),
-        false => format!("{migrate}; what works now is phase {running}"),
-    }
-}
-
 pub(crate) fn refuse(
-    compose: &Compose,
+    goal: &Goal<'_>,
     observed: &Observed,
     operations: &[Operation],
 ) -> Result<(), PlanError> {
+    let compose = goal.compose;
     let mut conflicts = Vec::new();
-    other_phase(compose, observed, &mut conflicts);
-    members_left_behind(compose, observed, &mut conflicts);
+    // A migration asks the database before it leaves out a member, and keeps its volume
+    // until it has asked again.
+    match (goal.migrates, migrating(goal, observed)) {
+        (true, _) => {}
+        (false, Some(open)) => conflicts.push(open),
+        (false, None) => {
+            other_phase(compose, observed, &mut conflicts);
+            members_left_behind(compose, observed, &mut conflicts);
+        }
+    }
     cluster_lost(compose, observed, &mut conflicts);
     names_taken(compose, observed, operations, &mut conflicts);
     ports_taken(compose, observed, &mut conflicts);
@@ -137,6 +145,14 @@ pub(crate) fn refuse(
         true => Ok(()),
         false => Err(PlanError { conflicts }),
     }
+}
+
+/// What is between two phases has no document of its own that could be brought up; to
+/// destroy all of it is always possible.
+fn migrating(goal: &Goal<'_>, observed: &Observed) -> Option<Conflict> {
+    let Migrating { from, to, .. } = observed.migrating?;
+    let project = goal.compose.name.clone();
+    (goal.volumes != Volumes::Remove).then_some(Conflict::Migrating { project, from, to })
 }
 
 fn other_phase(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {

@@ -22,6 +22,10 @@ pub struct Labels {
     pub values: &'static str,
     /// On every container and volume: the phase that it was made for.
     pub phase: &'static str,
+    /// On the stack's one-shot: the phase of the whole stack, as it was last brought up.
+    pub stage: &'static str,
+    /// Beside it, as long as a migration is open: its mark.
+    pub migration: &'static str,
     /// On a container: the services that it needs until it has ended, though it can
     /// start before them. Comma separated.
     pub uses: &'static str,
@@ -47,6 +51,8 @@ pub const LABELS: Labels = Labels {
     lock: "dev.scalectl.lock",
     values: "dev.scalectl.values",
     phase: "dev.scalectl.phase",
+    stage: "dev.scalectl.stage",
+    migration: "dev.scalectl.migration",
     uses: "dev.scalectl.uses",
     data: "dev.scalectl.data",
     compose_project: "com.docker.compose.project",

@@ -13,6 +13,7 @@ mod graph;
 mod instance;
 mod labels;
 mod leaving;
+mod migrating;
 mod observed;
 mod operation;
 mod order;
@@ -29,6 +30,7 @@ mod values;
 
 pub use conflicts::{Conflict, PlanError};
 pub use labels::{LABELS, Labels, used_services};
+pub use migrating::{Migrating, NoMark};
 pub use observed::{
     ContainerState, Data, EngineFacts, Health, ImageFacts, Observed, ObservedContainer,
     ObservedNetwork, ObservedVolume, Ownership,

@@ -8,12 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::migrating::Migrating;
+
 /// One look at an engine, for one project.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     pub engine: EngineFacts,
-    /// The phase that runs, from the label of a container of ours that has one.
+    /// The phase that runs: what the stack's one-shot says, or else the largest that
+    /// a container of ours was made for.
     pub phase: Option<u8>,
+    /// The migration that is open, if one is.
+    pub migrating: Option<Migrating>,
     /// The largest phase that a volume of ours was made for: what a stack that is
     /// down was, as far as can be told.
     pub phase_of_volumes: Option<u8>,

@@ -209,11 +209,13 @@ fn volumes(
         .volumes
         .iter()
         .filter(|(name, volume)| volume.ownership == Ownership::Ours && !wanted.contains(*name));
-    if goal.volumes == Volumes::Keep {
-        return unused.map(|(name, _)| name.clone()).collect();
-    }
-    destroy(unused.collect(), observed, removed, graph);
-    Vec::new()
+    let (gone, kept): (Vec<_>, Vec<_>) = unused.partition(|(name, _)| match goal.volumes {
+        Volumes::Keep => false,
+        Volumes::Remove => true,
+        Volumes::Discard(named) => named.contains(*name),
+    });
+    destroy(gone, observed, removed, graph);
+    kept.into_iter().map(|(name, _)| name.clone()).collect()
 }
 
 /// So ordered that what is left is a stack that can come up again, wherever this

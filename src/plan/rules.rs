@@ -2,6 +2,8 @@
 //!
 //! `down` is the same with a document of nothing. Next: one file a rule.
 
+use std::collections::BTreeSet;
+
 use scalectl_documents::{Compose, Span};
 use sha2::{Digest, Sha256};
 
@@ -17,17 +19,21 @@ use crate::{removal, resources, services};
 #[derive(Debug, Clone, Copy)]
 pub struct Goal<'a> {
     pub compose: &'a Compose,
-    pub volumes: Volumes,
+    pub volumes: Volumes<'a>,
     /// How long each wait may take.
     pub wait_timeout: Span,
+    /// It is a step of a migration: the stack may have another phase, or be between two.
+    pub migrates: bool,
 }
 
 /// What happens to volumes that the document does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Volumes {
+pub enum Volumes<'a> {
     Keep,
     /// Their data is destroyed: only with the user's explicit word.
     Remove,
+    /// The same for those that are named, by the engine's names; others are kept.
+    Discard(&'a BTreeSet<String>),
 }
 
 impl<'a> Goal<'a> {
@@ -37,6 +43,7 @@ impl<'a> Goal<'a> {
             compose,
             volumes: Volumes::Keep,
             wait_timeout,
+            migrates: false,
         }
     }
 }
@@ -52,7 +59,7 @@ pub fn build(goal: &Goal<'_>, observed: &Observed) -> Result<Plan, PlanError> {
     let resources = resources::plan(goal.compose, observed, &fleet, &mut removed, &mut graph);
     services::plan(goal, observed, &fleet, resources, &mut removed, &mut graph);
     let keeps = removal::plan(goal, observed, &mut removed, &mut graph);
-    conflicts::refuse(goal.compose, observed, graph.operations())?;
+    conflicts::refuse(goal, observed, graph.operations())?;
     Ok(Plan {
         project: goal.compose.name.clone(),
         operations: graph.into_operations(),

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use scalectl_engine::GivenFile;
+use scalectl_engine::{EngineError, GivenFile};
 use scalectl_plan::{ObservedContainer, Ownership};
 
 use crate::DockerEngine;
@@ -33,6 +33,20 @@ impl DockerEngine {
     pub fn with_values(mut self, values: Values) -> Self {
         self.values = values;
         self
+    }
+
+    /// A file in a container, whether it runs or not; none where there is no such file.
+    ///
+    /// # Errors
+    /// The container is gone, or the engine does not answer.
+    pub async fn file_of(
+        &self,
+        container: &str,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let found = self.folder_of(container, path).await;
+        let found = found.map_err(|fault| self.reading("read a file", fault))?;
+        Ok(found.into_iter().next().map(|(_, content)| content))
     }
 
     /// Which given files are not what the caller gives now.

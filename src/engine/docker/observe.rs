@@ -57,7 +57,9 @@ impl DockerEngine {
         let ours = found
             .iter()
             .filter(|it| whose(project, it) == Ownership::Ours);
-        let phase = phase(ours.filter_map(|it| it.labels.as_ref()));
+        let ours: Vec<_> = ours.filter_map(|it| it.labels.as_ref()).collect();
+        let phase = said(&ours, LABELS.stage).or_else(|| phase(ours.iter().copied()));
+        let migrating = said(&ours, LABELS.migration);
         let ours = volumes
             .iter()
             .map(|it| &it.labels)
@@ -82,6 +84,7 @@ impl DockerEngine {
         Ok(Observed {
             engine: EngineFacts { api: self.api },
             phase,
+            migrating,
             phase_of_volumes,
             containers,
             networks: networks
@@ -207,6 +210,11 @@ fn witnessed(
         ))
     });
     shown.collect()
+}
+
+/// What the first container says that has this label.
+fn said<T: std::str::FromStr>(all: &[&Labels], label: &str) -> Option<T> {
+    all.iter().find_map(|it| it.get(label)?.parse().ok())
 }
 
 fn phase<'a>(labels: impl Iterator<Item = &'a Labels>) -> Option<u8> {

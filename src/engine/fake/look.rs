@@ -36,13 +36,26 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
     });
     Observed {
         engine: EngineFacts { api: world.api },
-        phase: phase(project, world.containers.values().map(|it| &it.labels)),
+        phase: stage(project, world)
+            .or_else(|| phase(project, world.containers.values().map(|it| &it.labels))),
+        migrating: of_ours(project, world, LABELS.migration),
         phase_of_volumes: phase(project, world.volumes.values()),
         networks: networks.collect(),
         volumes: volumes.collect(),
         images: images.collect(),
         containers,
     }
+}
+
+fn stage(project: &str, world: &World) -> Option<u8> {
+    of_ours(project, world, LABELS.stage)
+}
+
+/// What a label of one of the project's containers says.
+fn of_ours<T: std::str::FromStr>(project: &str, world: &World, label: &str) -> Option<T> {
+    let labels = world.containers.values().map(|it| &it.labels);
+    let mut ours = labels.filter(|it| ownership(project, it) == Ownership::Ours);
+    ours.find_map(|it| it.get(label)?.parse().ok())
 }
 
 fn phase<'a>(project: &str, labels: impl Iterator<Item = &'a Labels>) -> Option<u8> {

@@ -104,14 +104,14 @@ fn another_phase_is_refused_with_the_word_that_moves_it() {
     assert_snapshot!(scene.refusal(&STACK.replace("phase: 1", "phase: 2")), @"
     nothing was changed: one thing stands in the way
     - shop runs phase 1, and phase 2 was asked for
-      help: a running stack moves by `migrate`, which a coming version brings; what works now, with the app away meanwhile: `scalectl down`, which keeps the data, then `scalectl up --phase 2`
+      help: `scalectl migrate --to 2` moves it while it serves
     ");
     let later = STACK.replace("phase: 1", "phase: 2");
-    let scene = Scene::after(&later.replace("phase: \"1\"", "phase: \"2\""));
+    let scene = Scene::after(&later.replace("stage: \"1\"", "stage: \"2\""));
     assert_snapshot!(scene.refusal(STACK), @"
     nothing was changed: one thing stands in the way
     - shop runs phase 2, and phase 1 was asked for
-      help: a running stack moves by `migrate`, which a coming version brings; what works now is phase 2
+      help: `scalectl migrate --to 1` moves it while it serves
     ");
 }
 
@@ -137,7 +137,7 @@ fn data_of_a_member_that_the_phase_lacks_is_not_left_behind() {
     assert_snapshot!(scene.refusal(&less), @"
     nothing was changed: one thing stands in the way
     - the volume shop_db-1-data holds data of a database member that would be left out
-      help: it may hold newer writes than the others: bring up what has that member (the larger phase, `size: ha`); for fewer members take a dump (`scalectl db dump`), begin anew (`scalectl down --volumes`) and restore it
+      help: it may hold newer writes than the others: bring up what has that member (the larger phase, `size: ha`); a smaller phase is reached by `scalectl migrate`; for fewer members in the same phase take a dump (`scalectl db dump`), begin anew (`scalectl down --volumes`) and restore it
     ");
     assert!(
         !scene.plan(STACK).is_empty(),
@@ -183,7 +183,8 @@ fn the_phase_is_known_from_any_container_that_is_left() {
 
 #[test]
 fn a_stack_that_is_down_is_known_to_have_been_of_the_phase_that_made_its_volumes() {
-    let scene = Scene::after(&STACK.replace("phase: 1", "phase: 2"));
+    let larger = STACK.replace("phase: 1", "phase: 2");
+    let scene = Scene::after(&larger.replace("stage: \"1\"", "stage: \"2\""));
     assert_eq!(scene.look(STACK).phase, Some(2));
     scene.run(&scene.plan_down(Volumes::Keep));
     let seen = scene.look(STACK);

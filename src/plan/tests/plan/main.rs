@@ -15,6 +15,7 @@ mod cluster;
 mod conflicts;
 mod down;
 mod holder;
+mod migrating;
 mod moves;
 mod restart;
 mod resume;

@@ -38,11 +38,24 @@ impl Scene {
         self.engine.look(&Scope::of(&parse(text)))
     }
 
-    fn build(&self, compose: &Compose, volumes: Volumes) -> Result<Plan, PlanError> {
+    /// A step of a migration towards `text`.
+    pub fn migrate(&self, text: &str, volumes: Volumes<'_>) -> Plan {
+        let compose = parse(text);
+        let goal = Goal {
+            volumes,
+            migrates: true,
+            ..Goal::up(&compose, Span::seconds(60))
+        };
+        let plan = build(&goal, &self.look(text));
+        plan.expect("nothing stands in the way")
+    }
+
+    fn build(&self, compose: &Compose, volumes: Volumes<'_>) -> Result<Plan, PlanError> {
         let goal = Goal {
             compose,
             volumes,
             wait_timeout: Span::seconds(60),
+            migrates: false,
         };
         build(&goal, &self.engine.look(&Scope::of(compose)))
     }
@@ -52,7 +65,7 @@ impl Scene {
         plan.expect("nothing stands in the way")
     }
 
-    pub fn plan_down(&self, volumes: Volumes) -> Plan {
+    pub fn plan_down(&self, volumes: Volumes<'_>) -> Plan {
         let plan = self.build(&Compose::none("shop"), volumes);
         plan.expect("nothing stands in the way")
     }
@@ -92,7 +105,7 @@ impl Scene {
         message(self.build(&parse(text), Volumes::Keep))
     }
 
-    pub fn refusal_of_down(&self, volumes: Volumes) -> String {
+    pub fn refusal_of_down(&self, volumes: Volumes<'_>) -> String {
         message(self.build(&Compose::none("shop"), volumes))
     }
 }

@@ -9,7 +9,7 @@ services:
     pull_policy: never
     network_mode: none
     restart: "no"
-    labels: {dev.scalectl.phase: "1"}
+    labels: {dev.scalectl.stage: "1"}
     configs: [{source: pooler, target: /in/pooler/pgbouncer.ini}]
     volumes:
       - {source: state, target: /state}

@@ -37,12 +37,13 @@ pub fn plan_of(engine: &FakeEngine, compose: &Compose) -> Plan {
     build(&goal, &look(engine, compose)).expect("nothing stands in the way")
 }
 
-fn plan_down(engine: &FakeEngine, volumes: Volumes) -> Plan {
+fn plan_down(engine: &FakeEngine, volumes: Volumes<'_>) -> Plan {
     let nothing = Compose::none(PROJECT);
     let goal = Goal {
         compose: &nothing,
         volumes,
         wait_timeout: PATIENCE,
+        migrates: false,
     };
     build(&goal, &look(engine, &nothing)).expect("nothing stands in the way of down")
 }
@@ -62,12 +63,12 @@ fn converge(engine: &FakeEngine, compose: &Compose, dice: &mut Dice, why: &str) 
     assert_whole(compose, engine);
 }
 
-fn is_gone(engine: &FakeEngine, volumes: Volumes) {
+fn is_gone(engine: &FakeEngine, volumes: Volumes<'_>) {
     let nothing = Compose::none(PROJECT);
     let left = look(engine, &nothing);
     match volumes {
         Volumes::Remove => assert!(left.is_empty(), "something is left: {left:?}"),
-        Volumes::Keep => {
+        Volumes::Keep | Volumes::Discard(_) => {
             assert_eq!(left.ours().count(), 0, "containers are left");
             let ours = &scalectl_plan::Ownership::Ours;
             let mut networks = left.networks.values();
@@ -80,7 +81,7 @@ fn is_gone(engine: &FakeEngine, volumes: Volumes) {
 }
 
 /// What holds of any plan's form.
-fn well_formed(plan: &Plan, volumes: Volumes) {
+fn well_formed(plan: &Plan, volumes: Volumes<'_>) {
     for (index, operation) in plan.operations.iter().enumerate() {
         assert_eq!(operation.id.0 as usize, index + 1, "numbers count from 1");
         let mut after = operation.after.iter();

@@ -1,0 +1,71 @@
+//! The mark of a migration: what says, on the target itself, that one is open.
+//!
+//! It stands in a label of the stack's one-shot, so that every look finds it, even
+//! where nobody can be asked for the journal. Next: `conflicts.rs` (who obeys it).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A migration that is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migrating {
+    /// Counts the migrations of a stack, from 1.
+    pub id: u64,
+    pub from: u8,
+    pub to: u8,
+    /// The rung of its ladder that the stack was last brought towards.
+    pub rung: usize,
+}
+
+/// A label that is no mark.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the mark of a migration")]
+pub struct NoMark(String);
+
+impl fmt::Display for Migrating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, from, to, rung } = self;
+        write!(f, "{id} {from}-{to} {rung}")
+    }
+}
+
+impl FromStr for Migrating {
+    type Err = NoMark;
+
+    fn from_str(text: &str) -> Result<Self, NoMark> {
+        let parse = || {
+            let mut words = text.split(' ');
+            let id = words.next()?.parse().ok()?;
+            let (from, to) = words.next()?.split_once('-')?;
+            let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+            let rung = words.next()?.parse().ok()?;
+            words
+                .next()
+                .is_none()
+                .then_some(Self { id, from, to, rung })
+        };
+        parse().ok_or_else(|| NoMark(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_reads_back_as_it_was_written_and_nothing_else_is_one() {
+        let mark = Migrating {
+            id: 12,
+            from: 2,
+            to: 1,
+            rung: 3,
+        };
+        assert_eq!(mark.to_string(), "12 2-1 3");
+        assert_eq!(mark.to_string().parse(), Ok(mark));
+        for text in ["", "1", "1 2", "1 2-3", "a 1-2 0", "1 1-2 0 x", "1 1-2 -1"] {
+            assert!(text.parse::<Migrating>().is_err(), "{text}");
+        }
+    }
+}
