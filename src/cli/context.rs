@@ -9,13 +9,14 @@ use scalectl_engine::{Engine, ImageEngine, Scope};
 use scalectl_engine_docker::DockerEngine;
 use scalectl_model::App;
 use scalectl_phase::{Phase, Stack};
-use scalectl_plan::Observed;
+use scalectl_plan::{Migrating, Observed};
 use scalectl_render::{Facts, RenderError, Rendered, Templates};
 use scalectl_ui::Printer;
 
 use crate::cli::Global;
 use crate::cli::error::CommandError;
 use crate::cli::images::{ImageArgs, ImageChoice, app_image};
+use crate::cli::migrate::MigrateError;
 use crate::cli::values;
 use crate::cli::world::World;
 
@@ -159,6 +160,24 @@ impl Context {
         }
         let phases = self.phases()?;
         let phase = scalectl_phase::get(&phases, phase)?;
+        self.render_phase(phase, engine, unknown).await
+    }
+
+    /// The documents of a phase that no file has: one between two others.
+    pub async fn render_between(
+        &self,
+        phase: &Phase,
+        engine: &DockerEngine,
+    ) -> Result<Rendered, CommandError> {
+        self.render_phase(phase, Some(engine), None).await
+    }
+
+    async fn render_phase(
+        &self,
+        phase: &Phase,
+        engine: Option<&DockerEngine>,
+        unknown: Option<&str>,
+    ) -> Result<Rendered, CommandError> {
         let app = self.app(phase.phase)?;
         let facts = facts(&app, &self.project_of(&app), engine, unknown).await?;
         let stack = Stack::of(app, phase, self.global.project.as_deref());
@@ -194,6 +213,18 @@ impl Context {
                 project: project.to_owned(),
                 count: containers.len(),
             }),
+        }
+    }
+
+    /// Refuses what does not go beside a migration: it would go on from there as if
+    /// nobody had.
+    pub fn refuse_migrating(&self, project: &str, observed: &Observed) -> Result<(), CommandError> {
+        match observed.migrating {
+            None => Ok(()),
+            Some(Migrating { from, to, .. }) => {
+                let project = project.to_owned();
+                Err(MigrateError::Open { project, from, to }.into())
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 mod dump;
 mod restore;
 mod shell;
-mod switchover;
+pub mod switchover;
 
 use std::process::ExitCode;
 

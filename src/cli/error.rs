@@ -8,12 +8,14 @@ use scalectl_engine::EngineError;
 use scalectl_engine_docker::LockError;
 use scalectl_execute::{ExecuteError, Failure};
 use scalectl_images::ImageError;
+use scalectl_migrate::DriveError;
 use scalectl_model::Mistakes;
 use scalectl_phase::PhaseError;
 use scalectl_plan::PlanError;
 use scalectl_render::RenderError;
 use scalectl_ui::{Printer, print_error, print_tail};
 
+use crate::cli::migrate::MigrateError;
 use crate::exit::Exit;
 
 /// How many of a failed build's last lines are shown.
@@ -39,6 +41,9 @@ pub enum CommandError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Migrate(#[from] MigrateError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Lock(#[from] LockError),
@@ -245,6 +250,15 @@ impl CommandError {
 
     /// Prints it for people.
     pub fn print(&self, printer: &Printer) {
+        if let Self::Migrate(MigrateError::Step { step, source }) = self {
+            match &**source {
+                DriveError::Site(error) => error.print(printer),
+                other => print_error(printer, other),
+            }
+            return printer.say(&format!(
+                "step {step} of the migration did not come to its end; what serves goes on serving: `scalectl migrate resume` looks first and goes on, `scalectl migrate abort` takes it back"
+            ));
+        }
         let Self::Execute {
             source:
                 ExecuteError::Failed {
@@ -279,6 +293,10 @@ impl CommandError {
     pub fn is_under_way(&self) -> bool {
         match self {
             Self::EndedAtOnce { .. } => true,
+            Self::Migrate(MigrateError::Step { source, .. }) => match &**source {
+                DriveError::Site(error) => error.is_under_way(),
+                _ => false,
+            },
             Self::Engine(error) => error.is_unknown(),
             Self::Execute {
                 source: ExecuteError::Failed { failures, .. },
@@ -317,6 +335,7 @@ impl CommandError {
             | Self::StalePlan { .. }
             | Self::PlanBeforeImages { .. }
             | Self::BadPlan { .. } => Exit::Refused,
+            Self::Migrate(error) => error.exit(),
             Self::Engine(error) | Self::Image(ImageError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Held { .. }) => Exit::Locked,

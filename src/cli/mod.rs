@@ -19,6 +19,7 @@ mod images;
 mod init;
 mod lock;
 mod logs;
+mod migrate;
 mod phases;
 mod plan;
 mod render;
@@ -116,6 +117,7 @@ enum Command {
     Logs(logs::LogsArgs),
     Exec(exec::ExecArgs),
     Restart(restart::RestartArgs),
+    Migrate(migrate::MigrateArgs),
     Db(db::DbArgs),
     Images(images::ImagesArgs),
     Doctor(doctor::DoctorArgs),
@@ -171,6 +173,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, CommandError> {
             Command::Logs(args) => logs::run(&args, &context).await,
             Command::Exec(args) => exec::run(&args, &context).await,
             Command::Restart(args) => restart::run(&args, &context).await,
+            Command::Migrate(args) => migrate::run(&args, &context).await,
             Command::Db(args) => db::run(&args, &context).await,
             Command::Doctor(args) => doctor::run(&args, &context).await,
             Command::Images(args) => images::run(&args, &context).await,

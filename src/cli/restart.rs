@@ -40,6 +40,7 @@ pub async fn run(args: &RestartArgs, context: &Context) -> Result<ExitCode, Comm
     let project = context.project()?;
     let observed = context.look(&engine, &project).await?;
     context.refuse_unknown(&project, &observed, &args.services)?;
+    context.refuse_migrating(&project, &observed)?;
     let document = args.document(context, &engine, &observed).await?;
     let engine = match (&document, observed.phase) {
         (Some(_), Some(phase)) => context.giving(engine, phase)?,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use scalectl_documents::Compose;
 use scalectl_engine_docker::DockerEngine;
-use scalectl_plan::{ContainerState, Health, Observed, ObservedContainer};
+use scalectl_plan::{ContainerState, Health, Migrating, Observed, ObservedContainer};
 use scalectl_ui::{Format, Screen, table};
 use serde::Serialize;
 
@@ -69,6 +69,11 @@ pub async fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Comma
     printed.map_err(|source| CommandError::io("print the status", source))?;
     for hint in hints(&rows) {
         context.printer.say(&hint);
+    }
+    if let Some(Migrating { from, to, .. }) = observed.migrating {
+        context.printer.say(&format!(
+            "a migration from phase {from} to phase {to} is open: `scalectl migrate status` tells more"
+        ));
     }
     if !args.exit_code {
         return Ok(ExitCode::SUCCESS);

@@ -235,6 +235,15 @@ async fn app_build(
     }
 }
 
+/// Takes those images of ours for made that the document names and the engine has not.
+pub fn assume_own(compose: &Compose, observed: &mut Observed) {
+    let own = images::missing(compose, observed).into_iter();
+    let own: Vec<_> = own
+        .map(|name| scalectl_images::reference(&name, IMAGE_TAG))
+        .collect();
+    assume(&own, observed);
+}
+
 /// Their content is not known: it is another one than that of any container.
 fn assume(images: &[String], observed: &mut Observed) {
     for image in images {

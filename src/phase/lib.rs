@@ -43,6 +43,22 @@ pub struct Members {
     pub what: String,
 }
 
+impl Phase {
+    /// This phase with as many members of one component as another phase has.
+    #[must_use]
+    pub fn with_members_of(&self, other: &Self, component: &str) -> Self {
+        let mut grown = self.clone();
+        if let (Some(mine), Some(members)) = (
+            grown.components.get_mut(component),
+            other.components.get(component),
+        ) {
+            mine.members = members.members;
+            mine.small = members.small;
+        }
+        grown
+    }
+}
+
 #[derive(RustEmbed)]
 #[folder = "../../phases"]
 struct Embedded;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
+use super::census::census;
 use super::discovery::Services;
 use super::edges::healthy_at_all;
 use super::handover::HandoverError;
@@ -52,6 +53,8 @@ pub enum Request {
         member: String,
         patience_ms: u64,
     },
+    /// Who is primary, who follows and how far: asked now.
+    Census,
     /// Move the primary to that member, or to the standby that follows best.
     Switch {
         to: Option<String>,
@@ -176,10 +179,23 @@ impl Control {
                     Reply::Done,
                 )
             }
+            Request::Census => self.census().await,
             Request::Switch { to, hold_ms } => {
                 let hold = Duration::from_millis(hold_ms);
                 self.switch(to.as_deref(), hold).await
             }
+        }
+    }
+
+    async fn census(&self) -> Reply {
+        let Some(vacator) = &self.vacator else {
+            return Reply::Refused("this stack has no database".to_owned());
+        };
+        let census = census(vacator).await.map(|it| serde_json::to_string(&it));
+        match census {
+            Ok(Ok(text)) => Reply::Done(text),
+            Ok(Err(error)) => Reply::Refused(error.to_string()),
+            Err(why) => Reply::Refused(format!("no member of the database answers: {why}")),
         }
     }
 

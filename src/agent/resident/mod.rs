@@ -6,6 +6,7 @@
 //! each duty converges by itself after a restart.
 //! Next: `config.rs` (what it is told), then one file a duty.
 
+mod census;
 mod certificates;
 mod cluster;
 mod config;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::control::{Reply, Request};
+use crate::journal;
 use crate::probe::seconds;
 
 /// Beyond the wait for a standby: two tries of a hold and a switchover each.
@@ -54,6 +55,15 @@ pub enum AgentVerb {
         #[arg(long, default_value = "30", value_parser = seconds)]
         timeout: Duration,
     },
+    /// Print who is primary, who follows and how far, as JSON
+    Census,
+    /// Add an entry to the journal of migrations
+    Journal {
+        /// One line of JSON
+        entry: String,
+        #[arg(long, default_value = "/journal")]
+        folder: PathBuf,
+    },
     /// Move the database's primary to another member behind a held pooler;
     /// prints what it took, as JSON
     Switch {
@@ -66,6 +76,8 @@ pub enum AgentVerb {
     },
 }
 
+/// Members that are away are each waited for.
+const CENSUS_PATIENCE: Duration = Duration::from_secs(20);
 /// Checkpoints and the store's rounds, before and after the hold.
 const SWITCH_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -95,6 +107,8 @@ pub enum AskError {
     Refused(String),
     #[error("{0}")]
     Failed(String),
+    #[error("write the journal in {}", folder.display())]
+    Journal { folder: PathBuf, source: io::Error },
     #[error("write to stdout")]
     Print(#[source] io::Error),
 }
@@ -104,7 +118,7 @@ impl AskError {
         match self {
             Self::Refused(_) => 3,
             Self::Failed(_) => 4,
-            Self::Resolve { .. } | Self::Ask { .. } | Self::Print(_) => 1,
+            Self::Resolve { .. } | Self::Ask { .. } | Self::Journal { .. } | Self::Print(_) => 1,
         }
     }
 }
@@ -142,6 +156,13 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
                 patience_ms: milliseconds(*timeout),
             };
             (vacate, *timeout + VACATE_TAKES)
+        }
+        AgentVerb::Census => (Request::Census, CENSUS_PATIENCE),
+        AgentVerb::Journal { entry, folder } => {
+            return journal::append(folder, entry).map_err(|source| AskError::Journal {
+                folder: folder.clone(),
+                source,
+            });
         }
         AgentVerb::Switch { to, hold_ms } => {
             let switch = Request::Switch {

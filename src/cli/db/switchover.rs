@@ -4,8 +4,6 @@
 //! move ends well without it. Must never talk to a member itself.
 //! Next: src/agent/resident/handover.
 
-use std::time::Duration;
-
 use scalectl_engine_docker::{Collected, DockerEngine};
 use scalectl_plan::Observed;
 use scalectl_ui::Format;
@@ -16,7 +14,7 @@ use crate::cli::error::CommandError;
 use crate::cli::lock::LockArgs;
 
 /// The agent's own program, in its container.
-const AGENT: &str = "/usr/local/bin/scalectl";
+pub const AGENT: &str = "/usr/local/bin/scalectl";
 const ANSWER_BYTES: usize = 64 << 10;
 /// What `agent switch` ends with when nothing was held, and when it went back.
 /// Its one home: src/agent/resident/verbs.rs.
@@ -37,11 +35,11 @@ pub struct SwitchoverArgs {
 
 /// What the agent tells of a move.
 #[derive(Debug, Deserialize, Serialize, PartialEq, Eq)]
-struct Report {
+pub struct Report {
     from: String,
     to: String,
     /// How long writes waited at the pooler, in milliseconds.
-    held_ms: u64,
+    pub held_ms: u64,
     /// Each step within the hold, in milliseconds.
     steps: Vec<(String, u64)>,
 }
@@ -55,10 +53,7 @@ pub async fn run(
     observed: &Observed,
 ) -> Result<(), CommandError> {
     let agent = agent(project, observed)?;
-    let answer = engine
-        .collect(&agent, &args.command(), ANSWER_BYTES)
-        .await?;
-    let report = read(&answer)?;
+    let report = ask(engine, &agent, args.to.as_deref(), args.max_hold).await?;
     match context.printer.format {
         Format::Json => context.printer.json(&report),
         Format::Text => {
@@ -69,18 +64,24 @@ pub async fn run(
     .map_err(|source| CommandError::io("print the report", source))
 }
 
-impl SwitchoverArgs {
-    fn command(&self) -> Vec<String> {
-        let hold = Duration::from_millis(self.max_hold).as_millis().to_string();
-        let mut words = vec![AGENT, "agent", "switch", "--hold-ms", &hold];
-        if let Some(to) = &self.to {
-            words.extend(["--to", to]);
-        }
-        words.into_iter().map(str::to_owned).collect()
+/// Has the agent move the primary; `max_hold_ms` is how long writes may wait.
+pub async fn ask(
+    engine: &DockerEngine,
+    agent: &str,
+    to: Option<&str>,
+    max_hold_ms: u64,
+) -> Result<Report, CommandError> {
+    let hold = max_hold_ms.to_string();
+    let mut words = vec![AGENT, "agent", "switch", "--hold-ms", &hold];
+    if let Some(to) = to {
+        words.extend(["--to", to]);
     }
+    let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+    read(&engine.collect(agent, &words, ANSWER_BYTES).await?)
 }
 
-fn agent(project: &str, observed: &Observed) -> Result<String, CommandError> {
+/// The container of the agent that runs.
+pub fn agent(project: &str, observed: &Observed) -> Result<String, CommandError> {
     let mut all = observed.ours().peekable();
     if all.peek().is_none() {
         return Err(CommandError::NotUp {

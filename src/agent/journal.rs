@@ -1,0 +1,57 @@
+//! `agent journal`: adds entries to the journal of migrations, beside the agent.
+//!
+//! Needs no running agent, only its container: what stands here is read and written by
+//! whoever moves the stack. An entry is on disk before the answer. Next:
+//! src/migrate/journal.rs (what the entries mean).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The file in the journal's folder.
+pub const FILE: &str = "migrations.jsonl";
+
+/// Adds one line; on disk when this returns.
+///
+/// # Errors
+/// The folder is not there or cannot be written; text of more than one line.
+pub fn append(folder: &Path, line: &str) -> io::Result<()> {
+    if line.is_empty() || line.contains('\n') {
+        return Err(io::Error::other("an entry is one line"));
+    }
+    let path = folder.join(FILE);
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .append(true)
+        .read(true)
+        .mode(0o600)
+        .open(path)?;
+    // After a line that was cut the next one must not continue it.
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let is_cut = !text.is_empty() && !text.ends_with('\n');
+    let start = if is_cut { "\n" } else { "" };
+    file.write_all(format!("{start}{line}\n").as_bytes())?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_lines_and_one_that_was_cut_stays_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || std::fs::read_to_string(folder.path().join(FILE)).unwrap();
+        append(folder.path(), "{\"id\":1}").unwrap();
+        assert_eq!(read(), "{\"id\":1}\n");
+        std::fs::write(folder.path().join(FILE), "{\"id\":1}\n{\"i").unwrap();
+        append(folder.path(), "{\"id\":2}").unwrap();
+        assert_eq!(read(), "{\"id\":1}\n{\"i\n{\"id\":2}\n");
+        assert!(append(folder.path(), "a\nb").is_err());
+        assert!(append(&folder.path().join("none"), "{}").is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! The documents between two phases, rendered as `up` renders them.
+
+use scalectl_engine_docker::DockerEngine;
+use scalectl_migrate::Ladder;
+
+use super::MigrateError;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+
+/// What holds data, and so gets its members before anything else changes.
+const DATABASE: &str = "database";
+
+/// The ladder between two phases, whichever of them is the larger one.
+pub async fn between(
+    context: &Context,
+    engine: &DockerEngine,
+    one: u8,
+    other: u8,
+) -> Result<Ladder, CommandError> {
+    let phases = context.phases()?;
+    let small = scalectl_phase::get(&phases, one.min(other))?;
+    let large = scalectl_phase::get(&phases, one.max(other))?;
+    let grown = small.with_members_of(large, DATABASE);
+    let small = context.render(small.phase, Some(engine)).await?.compose;
+    let grown = context.render_between(&grown, engine).await?.compose;
+    let large = context.render(large.phase, Some(engine)).await?.compose;
+    let ladder = Ladder::of(&small, &grown, &large);
+    Ok(ladder.map_err(MigrateError::from)?)
+}

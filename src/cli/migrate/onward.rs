@@ -1,0 +1,194 @@
+//! `migrate resume`, `abort` and `undo`: going on with what is there, or back.
+//!
+//! What is there is looked up first: the journal, or the mark on the stack where the
+//! journal is lost.
+
+use scalectl_documents::Span;
+use scalectl_engine_docker::{DockerEngine, LockOwner};
+use scalectl_migrate::{Drive, Event, Ladder, Migration, Step, course};
+use scalectl_plan::{Observed, Volumes};
+
+use super::begin::{self, ask, looks};
+use super::site::DockerSite;
+use super::{HowArgs, MigrateError, journal, ladder, told};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::lock::{self, Before, Wanted};
+
+pub async fn resume(context: &Context, how: HowArgs) -> Result<(), CommandError> {
+    let open = Open::look(context).await?;
+    if !open.migration.is_journaled() {
+        // Nobody can tell whether that was ever asked.
+        open.ask(context, how, (open.migration.start, open.migration.goal))?;
+    }
+    open.take_on(context, how, "migrate resume", None).await
+}
+
+pub async fn abort(context: &Context, how: HowArgs) -> Result<(), CommandError> {
+    let open = Open::look(context).await?;
+    if open.migration.is_turned_back {
+        return open.take_on(context, how, "migrate abort", None).await;
+    }
+    if open.migration.is_past_return {
+        return Err(MigrateError::PastReturn.into());
+    }
+    let turn = open.turn();
+    open.ask(context, how, turn)?;
+    open.take_on(context, how, "migrate abort", Some(turn))
+        .await
+}
+
+pub async fn undo(context: &Context, dry_run: bool, how: HowArgs) -> Result<(), CommandError> {
+    let engine = context.engine().await?;
+    let project = context.project()?;
+    let observed = context.look_at_own(&engine, &project).await?;
+    let phase = begin::running(context, &project, &observed)?;
+    let journal = journal::read(&engine, &project, &observed).await?;
+    let moved = journal.migrations.iter().rev();
+    let mut moved = moved.filter(|it| it.ended.is_none_or(|end| end.phase != it.from));
+    match moved.next() {
+        Some(open) if open.ended.is_none() => Err(MigrateError::Open {
+            project,
+            from: open.from,
+            to: open.to,
+        }
+        .into()),
+        Some(last) if last.to == phase => begin::run(context, last.from, dry_run, how).await,
+        _ => Err(MigrateError::NothingToUndo { project }.into()),
+    }
+}
+
+/// A migration that is open, and what it needs.
+struct Open {
+    project: String,
+    engine: DockerEngine,
+    observed: Observed,
+    ladder: Ladder,
+    migration: Migration,
+}
+
+impl Open {
+    async fn look(context: &Context) -> Result<Self, CommandError> {
+        let engine = context.engine().await?;
+        let project = context.project()?;
+        let observed = context.look(&engine, &project).await?;
+        let mut migration = migration(&engine, &project, &observed).await?;
+        let engine = context.giving(engine, migration.from.max(migration.to))?;
+        let ladder = ladder::between(context, &engine, migration.from, migration.to).await?;
+        migration.fit(&ladder);
+        if migration.is_journaled() && migration.fingerprint != ladder.fingerprint() {
+            return Err(MigrateError::OtherDocuments.into());
+        }
+        Ok(Self {
+            project,
+            engine,
+            observed,
+            ladder,
+            migration,
+        })
+    }
+
+    /// Asks before data are destroyed on the way between two rungs.
+    fn ask(
+        &self,
+        context: &Context,
+        how: HowArgs,
+        (start, goal): (usize, usize),
+    ) -> Result<(), CommandError> {
+        for step in course(&self.ladder, start, goal) {
+            if let Step::Discard { volumes } = step {
+                ask(context, how, &volumes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From where it is, or is on its way to, back to where it began.
+    fn turn(&self) -> (usize, usize) {
+        let goal = self.ladder.rung_of(self.migration.from);
+        (self.migration.rung, goal)
+    }
+
+    async fn take_on(
+        &self,
+        context: &Context,
+        how: HowArgs,
+        command: &'static str,
+        turn: Option<(usize, usize)>,
+    ) -> Result<(), CommandError> {
+        let wanted = Wanted {
+            project: &self.project,
+            command,
+            observed: &self.observed,
+        };
+        let work = async |before| self.work(context, how, command, turn, before).await;
+        lock::held(how.lock, context, &self.engine, wanted, work).await
+    }
+
+    async fn work(
+        &self,
+        context: &Context,
+        how: HowArgs,
+        command: &'static str,
+        turn: Option<(usize, usize)>,
+        before: Before,
+    ) -> Result<(), CommandError> {
+        let observed = context.look_at_own(&self.engine, &self.project).await?;
+        let mut migration = migration(&self.engine, &self.project, &observed).await?;
+        if migration.epoch != self.migration.epoch || migration.next != self.migration.next {
+            // Whoever had the lock until now went on with it.
+            let (project, from, to) = (self.project.clone(), migration.from, migration.to);
+            return Err(MigrateError::Open { project, from, to }.into());
+        }
+        migration.fit(&self.ladder);
+        migration.epoch += 1;
+        migration.owner = LockOwner::this(command).to_string();
+        let mut site = DockerSite {
+            context,
+            engine: &self.engine,
+            project: &self.project,
+            before,
+            wait_timeout: Span::seconds(how.wait_timeout),
+        };
+        let mut drive = Drive {
+            ladder: &self.ladder,
+            site: &mut site,
+            migration,
+            looks: looks(how),
+        };
+        let mut agents = observed.instances("agent").into_iter();
+        if !agents.any(|(_, it)| it.is_running()) {
+            // What was begun is journaled; without it nothing more can be.
+            let rung = drive.migration.rung;
+            let settled = drive.settle(rung, Volumes::Keep).await;
+            settled.map_err(|source| told::stopped(&drive.migration, source))?;
+        }
+        drive.note(Event::TakenOver).await?;
+        if let Some((start, goal)) = turn {
+            drive.note(Event::TurnedBack { start, goal }).await?;
+        }
+        told::drive(context, drive).await
+    }
+}
+
+/// The open migration from the journal, or from its mark where that is lost.
+async fn migration(
+    engine: &DockerEngine,
+    project: &str,
+    observed: &Observed,
+) -> Result<Migration, CommandError> {
+    let journal = match journal::read(engine, project, observed).await {
+        Err(CommandError::Migrate(MigrateError::NoAgent { .. }))
+            if observed.migrating.is_some() =>
+        {
+            Default::default()
+        }
+        read => read?,
+    };
+    let open = journal.open().cloned();
+    let open = open.or_else(|| observed.migrating.map(Migration::of_mark));
+    open.ok_or_else(|| {
+        let project = project.to_owned();
+        MigrateError::NoneOpen { project }.into()
+    })
+}

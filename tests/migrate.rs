@@ -1,0 +1,181 @@
+//! A running shop moves between phases 1 and 2 and back while clients keep buying.
+//!
+//! Each request counts once and is never repeated, and every order that was acknowledged
+//! must be there in the end. scalectl is killed on its way, at a step and a moment that a
+//! seed chooses (`SCALECTL_SEED` repeats them); every step, twice, in the soak tier.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may panic and speak"
+)]
+
+mod load;
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use load::{Load, Report};
+use support::random::Random;
+use support::{Stack, program};
+
+const UP: &[&str] = &["migrate", "--to", "2"];
+const UNDO: &[&str] = &["migrate", "undo", "--yes"];
+const RESUME: &[&str] = &["migrate", "resume", "--yes"];
+const ABORT: &[&str] = &["migrate", "abort", "--yes"];
+/// How many steps a migration has, up and down.
+const STEPS: [u64; 2] = [5, 8];
+/// The longest that a seeded kill waits after its step has begun, in milliseconds.
+const WITHIN: u64 = 2500;
+
+#[test]
+fn a_shop_grows_and_shrinks_under_load_although_scalectl_is_killed_on_its_way() {
+    let (mut random, seed) = Random::seeded();
+    eprintln!("SCALECTL_SEED={seed}");
+    let stack = Stack::shop("migrate");
+    stack.must(&["up", "--phase", "1"]);
+    let before = volumes(&stack);
+
+    let mut moment = |steps: u64| (1 + random.next() % steps, random.next() % WITHIN);
+    let (up, down) = (moment(STEPS[0] - 1), moment(STEPS[1] - 2));
+    unharmed(&stack, || {
+        killed_at(&stack, UP, up);
+        for command in [&["up"][..], &["down"], &["restart", "app"], UP] {
+            let refused = stack.scalectl(command);
+            assert_eq!(refused.code, 4, "{command:?}: {}", refused.err);
+            assert!(
+                refused.err.contains("from phase 1 to phase 2 is open"),
+                "{}",
+                refused.err
+            );
+        }
+        stack.must(RESUME);
+        is_at(&stack, 2);
+
+        stack.must(&["db", "switchover", "--to", "db-2"]);
+        killed_at(&stack, UNDO, down);
+        stack.must(RESUME);
+        is_at(&stack, 1);
+    });
+    assert_eq!(
+        volumes(&stack),
+        before,
+        "what came is gone, and nothing else"
+    );
+    let history = stack.must(&["migrate", "history", "--output", "json"]).out;
+    assert_eq!(history.matches("\"ended\": {").count(), 2, "{history}");
+}
+
+#[test]
+#[ignore = "soak: 25 min"]
+fn a_migration_killed_at_any_step_is_resumed_or_taken_back_without_a_failed_request() {
+    let (mut random, seed) = Random::seeded();
+    eprintln!("SCALECTL_SEED={seed}");
+    let stack = Stack::shop("migrations");
+    stack.must(&["up", "--phase", "1"]);
+    let mut phase = 1;
+    for step in 1..STEPS[1] {
+        for then in [ABORT, RESUME] {
+            let (command, steps) = if phase == 1 {
+                (UP, STEPS[0])
+            } else {
+                (UNDO, STEPS[1])
+            };
+            // The last two down are past the point of no return.
+            let last = if phase == 1 { steps - 1 } else { steps - 2 };
+            let at = (step.min(last), random.next() % WITHIN);
+            unharmed(&stack, || {
+                killed_at(&stack, command, at);
+                let past_return = stack.scalectl(then);
+                if past_return.code == 4 {
+                    assert_eq!(then, ABORT, "{}", past_return.err);
+                    stack.must(RESUME);
+                }
+                if then == RESUME || past_return.code == 4 {
+                    phase = 3 - phase;
+                }
+                is_at(&stack, phase);
+            });
+        }
+    }
+}
+
+/// Starts a migration and kills scalectl that many milliseconds into a step.
+fn killed_at(stack: &Stack, command: &[&str], (step, after): (u64, u64)) {
+    eprintln!("{}: killed {after} ms into step {step}", command.join(" "));
+    let mut child = Command::new(program())
+        .args(command)
+        .current_dir(&stack.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("scalectl starts");
+    let said = BufReader::new(child.stderr.take().expect("it has a stderr"));
+    let begins = format!("step {step} of ");
+    let mut lines = said.lines().map_while(Result::ok);
+    assert!(
+        lines.any(|line| line.starts_with(&begins)),
+        "{begins} comes"
+    );
+    std::thread::sleep(Duration::from_millis(after));
+    child.kill().expect("it can be killed");
+    child.wait().expect("it has ended");
+    let status = stack.must(&["migrate", "status"]).out;
+    eprintln!("{status}");
+    assert!(status.contains("is open"), "{status}");
+}
+
+/// It runs that phase, wholly, and no migration is open.
+fn is_at(stack: &Stack, phase: u8) {
+    let plan = [
+        "plan",
+        "--detailed-exit-code",
+        "--phase",
+        &phase.to_string(),
+    ];
+    stack.must(&plan);
+    let status = stack.must(&["migrate", "status"]).out;
+    assert!(status.starts_with("no migration of"), "{status}");
+}
+
+fn volumes(stack: &Stack) -> BTreeSet<String> {
+    stack.volumes().into_iter().collect()
+}
+
+/// Runs an action in the middle of a light load: no request fails, and every order
+/// that was acknowledged is there.
+fn unharmed(stack: &Stack, action: impl FnOnce()) {
+    let begun = Instant::now();
+    let name = format!("{}-{}", stack.name, begun.elapsed().as_nanos());
+    let load = Load {
+        rate: 50,
+        ..Load::on(stack.https, &name)
+    };
+    let load = load.start();
+    std::thread::sleep(Duration::from_secs(1));
+    action();
+    std::thread::sleep(Duration::from_secs(1));
+    let report: Report = load.finish();
+    eprintln!("{:.0} s: {report}", begun.elapsed().as_secs_f32());
+    assert!(report.failures.is_empty(), "{report}");
+    let kept = orders(stack, &name);
+    let lost: Vec<_> = report
+        .acknowledged
+        .iter()
+        .filter(|id| !kept.contains(*id))
+        .collect();
+    assert!(lost.is_empty(), "{} orders are lost: {lost:?}", lost.len());
+    assert!(!report.acknowledged.is_empty());
+}
+
+/// The ids of orders that begin so, from the primary itself.
+fn orders(stack: &Stack, run_name: &str) -> BTreeSet<String> {
+    let query = format!("SELECT id FROM orders WHERE id LIKE '{run_name}%'");
+    let out = stack.must(&["db", "shell", "--", "-Atc", &query]).out;
+    out.lines().map(str::to_owned).collect()
+}
