@@ -155,10 +155,8 @@ impl Engine {
 
     fn build(&self, compose: &Compose, volumes: Volumes) -> Plan {
         let goal = Goal {
-            compose,
             volumes,
-            wait_timeout: Span::seconds(120),
-            migrates: false,
+            ..Goal::up(compose, Span::seconds(120))
         };
         build(&goal, &self.0.look(&Scope::of(compose))).expect("nothing stands in the way")
     }

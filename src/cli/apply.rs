@@ -12,7 +12,7 @@ use crate::cli::lock::{self, Before};
 /// How often what is done is found undone before it is given up.
 const ROUNDS: u32 = 3;
 
-/// Carries out what `plan` gives. After unrest it looks again until nothing is left to
+/// Carries out what `plan` gives, which is told whether nothing is sure yet. After unrest it looks again until nothing is left to
 /// do: what a killed scalectl had asked for can happen late, undo what was done and
 /// make fail what relied on it. Gives what was carried out.
 pub async fn carry_out(
@@ -20,11 +20,12 @@ pub async fn carry_out(
     engine: &DockerEngine,
     what: &'static str,
     before: Before,
-    plan: impl AsyncFn() -> Result<Plan, CommandError>,
+    plan: impl AsyncFn(bool) -> Result<Plan, CommandError>,
 ) -> Result<Vec<(Plan, Report)>, CommandError> {
     let mut done = Vec::new();
     for round in 0.. {
-        let left = lock::unless_interrupted(plan()).await?;
+        let is_unsettled = before == Before::Unrest && done.is_empty();
+        let left = lock::unless_interrupted(plan(is_unsettled)).await?;
         if left.is_empty() {
             break;
         }

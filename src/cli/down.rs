@@ -69,10 +69,8 @@ impl DownArgs {
             Volumes::Keep
         };
         let goal = Goal {
-            compose: nothing,
             volumes,
-            wait_timeout: Span(Duration::from_secs(120)),
-            migrates: false,
+            ..Goal::up(nothing, Span(Duration::from_secs(120)))
         };
         Ok(scalectl_plan::build(&goal, observed)?)
     }
@@ -88,7 +86,7 @@ impl DownArgs {
         before: Before,
     ) -> Result<(), CommandError> {
         let known: Vec<_> = asked.destroys().collect();
-        let done = apply::carry_out(context, engine, "down", before, async || {
+        let done = apply::carry_out(context, engine, "down", before, async |_| {
             let observed = engine.observe(&Scope::of(nothing)).await?;
             let plan = self.plan_from(nothing, &observed)?;
             match self.yes || plan.destroys().all(|volume| known.contains(&volume)) {

@@ -165,13 +165,17 @@ impl UpArgs {
         before: Before,
     ) -> Result<(), CommandError> {
         let is_first = Cell::new(true);
-        let done = apply::carry_out(context, engine, "up", before, async || {
+        let done = apply::carry_out(context, engine, "up", before, async |is_unsettled| {
             let observed = engine.observe(&Scope::of(compose)).await?;
-            match is_first.replace(false) {
-                true => self.plan_from(compose, &observed),
-                // A plan of a file is for what was there at first.
-                false => Ok(scalectl_plan::build(&self.goal(compose), &observed)?),
+            // A plan of a file is for what was there at first.
+            if is_first.replace(false) && self.plan.is_some() {
+                return self.plan_from(compose, &observed);
             }
+            let goal = Goal {
+                is_unsettled,
+                ..self.goal(compose)
+            };
+            Ok(scalectl_plan::build(&goal, &observed)?)
         });
         let done = done.await?;
         for (plan, report) in &done {

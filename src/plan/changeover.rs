@@ -75,6 +75,7 @@ impl<'a> Planner<'a, '_> {
         let out = sorted.replaced.iter().find(|(old, _)| self.serves(*old));
         let out = out.map(|(_, cause)| cause.clone());
         let out = out.or((!sorted.surplus.is_empty()).then_some(Cause::TooMany));
+        let out = out.or(self.goal.is_unsettled.then_some(Cause::Unsettled));
         for (seen, verdict) in sorted.kept {
             self.keep(change, seen, &verdict);
             self.know(change, seen, &verdict, out.as_ref());

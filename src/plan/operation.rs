@@ -172,6 +172,8 @@ pub enum Cause {
     DataRemovalAsked,
     /// It is right as it is, and was asked to be started anew.
     RestartAsked,
+    /// Somebody died before those in front of it were known to know it.
+    Unsettled,
 }
 
 /// A graph of operations from what is to what is wanted.
@@ -276,6 +278,7 @@ impl fmt::Display for Cause {
             Self::TooMany => f.write_str("one too many"),
             Self::DataRemovalAsked => f.write_str("removal of data asked"),
             Self::RestartAsked => f.write_str("restart asked"),
+            Self::Unsettled => f.write_str("a scalectl ended before this was sure"),
         }
     }
 }

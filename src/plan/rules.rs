@@ -24,6 +24,8 @@ pub struct Goal<'a> {
     pub wait_timeout: Span,
     /// It is a step of a migration: the stack may have another phase, or be between two.
     pub migrates: bool,
+    /// Somebody died at work on the stack: what runs may be unknown to those in front of it.
+    pub is_unsettled: bool,
 }
 
 /// What happens to volumes that the document does not have.
@@ -44,6 +46,7 @@ impl<'a> Goal<'a> {
             volumes: Volumes::Keep,
             wait_timeout,
             migrates: false,
+            is_unsettled: false,
         }
     }
 }

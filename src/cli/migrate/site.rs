@@ -44,12 +44,13 @@ impl Site for DockerSite<'_> {
 
     async fn settle(&mut self, to: &Compose, volumes: Volumes<'_>) -> Result<(), CommandError> {
         let (context, engine) = (self.context, self.engine);
-        let goal = Goal {
-            volumes,
-            migrates: true,
-            ..Goal::up(to, self.wait_timeout)
-        };
-        let plan = async || {
+        let plan = async |is_unsettled| {
+            let goal = Goal {
+                volumes,
+                migrates: true,
+                is_unsettled,
+                ..Goal::up(to, self.wait_timeout)
+            };
             let observed = engine.observe(&Scope::of(to)).await?;
             Ok(scalectl_plan::build(&goal, &observed)?)
         };

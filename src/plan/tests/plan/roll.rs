@@ -179,6 +179,14 @@ fn an_old_one_is_drained_when_those_in_front_know_the_new_one() {
 }
 
 #[test]
+fn after_a_death_at_work_it_is_made_sure_that_those_in_front_know_what_runs() {
+    let stack = STACK.replace("update: rolling\n      drain", KNOWN);
+    let scene = Scene::after(&stack);
+    assert!(scene.plan(&stack).is_empty(), "all is as it should be");
+    assert_snapshot!(scene.plan_unsettled(&stack), @"1 shop-agent-1  exec             a scalectl ended before this was sure  runs `ready shop-app-1`");
+}
+
+#[test]
 fn a_service_with_a_published_port_cannot_roll() {
     let text = "name: shop\nservices: {a: {image: app, restart: always, ports: [{target: 80, published: '80'}], x-scalectl: {update: rolling}}}\n";
     let scene = Scene::after(text);

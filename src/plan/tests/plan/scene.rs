@@ -52,16 +52,25 @@ impl Scene {
 
     fn build(&self, compose: &Compose, volumes: Volumes<'_>) -> Result<Plan, PlanError> {
         let goal = Goal {
-            compose,
             volumes,
-            wait_timeout: Span::seconds(60),
-            migrates: false,
+            ..Goal::up(compose, Span::seconds(60))
         };
         build(&goal, &self.engine.look(&Scope::of(compose)))
     }
 
     pub fn plan(&self, text: &str) -> Plan {
         let plan = self.build(&parse(text), Volumes::Keep);
+        plan.expect("nothing stands in the way")
+    }
+
+    /// After somebody died at work on the stack.
+    pub fn plan_unsettled(&self, text: &str) -> Plan {
+        let compose = parse(text);
+        let goal = Goal {
+            is_unsettled: true,
+            ..Goal::up(&compose, Span::seconds(60))
+        };
+        let plan = build(&goal, &self.look(text));
         plan.expect("nothing stands in the way")
     }
 

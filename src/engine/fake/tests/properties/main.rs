@@ -40,10 +40,8 @@ pub fn plan_of(engine: &FakeEngine, compose: &Compose) -> Plan {
 fn plan_down(engine: &FakeEngine, volumes: Volumes<'_>) -> Plan {
     let nothing = Compose::none(PROJECT);
     let goal = Goal {
-        compose: &nothing,
         volumes,
-        wait_timeout: PATIENCE,
-        migrates: false,
+        ..Goal::up(&nothing, PATIENCE)
     };
     build(&goal, &look(engine, &nothing)).expect("nothing stands in the way of down")
 }
