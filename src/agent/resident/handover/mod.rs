@@ -9,6 +9,7 @@
 //! Next: `recovery.rs` (after a death), `member.rs` (the verbs of members).
 
 mod choice;
+mod clock;
 mod journal;
 mod member;
 mod recovery;
@@ -22,11 +23,12 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
+use self::clock::{Hold, milliseconds};
 use self::journal::{Journal, Stage};
 use self::member::{Members, Stand, StepError};
 use super::config::Database;
 use super::database::Known;
-use super::hold::{Held, Traffic};
+use super::hold::Traffic;
 use super::http::Client;
 use super::pooler::Follow;
 use crate::log::{Log, chain};
@@ -76,15 +78,6 @@ pub struct Handover {
     known: watch::Receiver<Known>,
     traffic: Arc<Traffic>,
     journal: Mutex<Journal>,
-}
-
-/// The clock of one hold.
-struct Hold {
-    /// Nothing once it was released.
-    held: Option<Held>,
-    begun: Instant,
-    steps: Vec<(&'static str, u64)>,
-    step_begun: Instant,
 }
 
 impl Handover {
@@ -352,32 +345,6 @@ impl Handover {
     }
 }
 
-impl Hold {
-    fn new(held: Held) -> Self {
-        let begun = held.since;
-        let mut hold = Self {
-            held: Some(held),
-            begun,
-            steps: Vec::new(),
-            step_begun: begun,
-        };
-        hold.step("hold");
-        hold
-    }
-
-    async fn release(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.release().await;
-        }
-    }
-
-    fn step(&mut self, name: &'static str) {
-        self.steps
-            .push((name, milliseconds(self.step_begun.elapsed())));
-        self.step_begun = Instant::now();
-    }
-}
-
 /// Where the log of a member that was fenced ends.
 fn end_of_log(member: &str, told: Value) -> Result<String, StepError> {
     let refused = |why: String| StepError::Refused {
@@ -391,8 +358,4 @@ fn end_of_log(member: &str, told: Value) -> Result<String, StepError> {
     }
     let lsn = stand.checkpoint_lsn;
     lsn.ok_or_else(|| refused("it does not tell where its log ends".to_owned()))
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
