@@ -1,10 +1,12 @@
 """Verbs of a planned move of the primary, beside Patroni's own REST API: `/handover`.
 
 Each verb is one step that the agent orders, and can be repeated; what order they come in, and
-which side is safe when, is the agent's to know (src/agent/resident/handover). They work only while
-automatic failover is off (`pause`), and only for a client with the agent's certificate.
+which side is safe when, is the agent's to know (src/agent/resident/handover). Those that stop, start
+or promote a server work only while automatic failover is off (`pause`), and all of them only for a
+client with the agent's certificate.
 What leads where is never written here: a fenced member has PostgreSQL's own mark in its data
-(standby.signal), so it comes up as a standby whoever starts it.
+(standby.signal), so it comes up as a standby whoever starts it. A second mark beside it says which
+handover fenced it: only that one may take the fence away.
 
 Tried with Patroni 4.0.7. Next: member.py (who loads this).
 """
@@ -34,73 +36,83 @@ class Refused(Exception):
 
 
 class Handover:
-    """What one member can do. `limit` is how many seconds a verb may take."""
+    """What one member can do, one verb at a time. `deadline` is until when a verb may take, in seconds
+    of the monotonic clock; one that gets its turn after it does nothing."""
 
     def __init__(self, patroni):
         self.patroni = patroni
         self.server = patroni.postgresql
+        self.turn = threading.Lock()
 
-    def state(self, limit):
-        """Where this member stands, from its control data and, if it runs, from the server."""
+    def do(self, verb, deadline, more):
+        if not self.turn.acquire(timeout=max(0, deadline - time.monotonic())):
+            raise TimeoutError("another verb is at work")
+        try:
+            return getattr(self, verb)(deadline, **more)
+        finally:
+            self.turn.release()
+
+    def state(self):
+        """Where this member stands, by its control data."""
         control = self.server.controldata()
-        told = {
-            "system_id": self.server.sysid,
+        return {
             "control": control.get("Database cluster state", "unknown"),
             "checkpoint_lsn": control.get("Latest checkpoint location"),
-            "timeline": int(control.get("Latest checkpoint's TimeLineID", 0)),
-            "runs": self.server.is_running() is not None,
-            "is_fenced": os.path.exists(self.mark()),
         }
-        if told["runs"]:
-            with contextlib.suppress(Exception), self.session() as run:
-                in_recovery, lsn = run(
-                    "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery()"
-                    " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END"
-                )
-                told.update(in_recovery=in_recovery, lsn=lsn)
-        return told
 
-    def prepare(self, limit):
+    def prepare(self, deadline):
         """A checkpoint now, so that the next one, within the hold, is short."""
         with self.session() as run:
             run("CHECKPOINT", False)
         return {}
 
-    def fence(self, limit):
+    def fence(self, deadline, epoch):
         """Ends the server so that it can only come back as a standby; answers where its log ends."""
         self.need_pause()
-        with open(self.mark(), "w") as mark:
-            os.fsync(mark.fileno())
-        sync(self.server.data_dir)
+        if not self.is_fenced_by(epoch):
+            if self.is_standby():
+                raise Refused("it is a standby: there is nothing to fence")
+            self.put(self.own_mark(), str(epoch))
+        self.put(self.mark(), "")
+        if time.monotonic() > deadline:
+            # Whoever asked has given up; the server was not touched.
+            self.take_fence_away()
+            raise TimeoutError("the disk was too slow for the fence")
         postmaster = self.server.is_running()
         if postmaster is not None:
             os.kill(postmaster.pid, signal.SIGINT)
-        deadline = time.monotonic() + limit
         while not self.is_shut_down():
             if time.monotonic() > deadline:
                 raise TimeoutError("the server has not shut down in time")
             time.sleep(STEP_SECONDS)
         threading.Thread(target=self.give_lock_back, daemon=True).start()
-        return self.state(limit)
+        return self.state()
 
-    def revive(self, limit):
-        """Takes the fence away and starts the server as the primary it was; a server that was never
-        fenced is left alone."""
+    def revive(self, deadline, epoch):
+        """Takes the fence of that handover away and starts the server as the primary it was. One that
+        it never fenced is left alone while it runs, and never started if it is a standby."""
         self.need_pause()
-        if os.path.exists(self.mark()) or self.server.is_running() is None:
-            self.wait_for_end(limit)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.mark())
-            sync(self.server.data_dir)
-            # As Patroni itself starts a primary; it takes the lock again in its next round.
-            if not self.server.start(timeout=limit, role="primary"):
-                raise TimeoutError("the server has not started in time")
+        if self.is_fenced_by(epoch):
+            self.wait_for_end(deadline)
+            if self.server.controldata().get("Database cluster state") == "shut down in recovery":
+                raise Refused("its data are a standby's")
+            self.take_fence_away()
+        elif self.is_standby():
+            raise Refused("it is a standby that this handover has not fenced")
+        if self.server.is_running() is None:
+            self.start("primary", deadline)
         self.patroni.ha.wakeup()
-        return self.state(limit)
+        return {}
 
-    def replayed(self, limit, lsn):
+    def wake(self, deadline):
+        """Starts a server that does not run, as what it is: while failover is off nobody else does."""
+        self.need_pause()
+        if self.server.is_running() is None:
+            self.start("replica" if self.is_standby() else "primary", deadline)
+        return {}
+
+    def replayed(self, deadline, lsn):
         """Waits until all up to that place in the log has been replayed here."""
-        deadline = time.monotonic() + limit
         with self.session() as run:
             while True:
                 (past,) = run(f"SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() > '{as_lsn(lsn)}'::pg_lsn")
@@ -110,10 +122,9 @@ class Handover:
                     raise TimeoutError(f"the log up to {lsn} was not replayed in time")
                 time.sleep(STEP_SECONDS)
 
-    def promote(self, limit):
+    def promote(self, deadline):
         """Makes this standby the primary, and returns once it takes writes."""
         self.need_pause()
-        deadline = time.monotonic() + limit
         with self.session() as run:
             while True:
                 (is_standby,) = run("SELECT pg_is_in_recovery()")
@@ -129,15 +140,19 @@ class Handover:
                     (is_standby,) = run("SELECT pg_is_in_recovery()")
         # A primary without the lock takes it in Patroni's next round, if nobody has it.
         self.patroni.ha.wakeup()
-        return self.state(limit)
+        return {}
+
+    def start(self, role, deadline):
+        # As Patroni itself starts one; a primary takes the lock again in its next round.
+        if not self.server.start(timeout=max(1, deadline - time.monotonic()), role=role):
+            raise TimeoutError("the server has not started in time")
 
     def give_lock_back(self):
         """With no server under it, Patroni gives the leader's lock back in its next round."""
-        self.wait_for_end(LOCK_SECONDS)
+        self.wait_for_end(time.monotonic() + LOCK_SECONDS)
         self.patroni.ha.wakeup()
 
-    def wait_for_end(self, limit):
-        deadline = time.monotonic() + limit
+    def wait_for_end(self, deadline):
         postmaster = self.server.is_running()
         while postmaster is not None:
             if time.monotonic() > deadline:
@@ -152,6 +167,32 @@ class Handover:
 
     def mark(self):
         return os.path.join(self.server.data_dir, "standby.signal")
+
+    def own_mark(self):
+        return os.path.join(self.server.data_dir, "scalectl.fenced")
+
+    def is_fenced_by(self, epoch):
+        with contextlib.suppress(FileNotFoundError), open(self.own_mark()) as mark:
+            return mark.read() == str(epoch)
+        return False
+
+    def is_standby(self):
+        state = self.server.controldata().get("Database cluster state", "")
+        return os.path.exists(self.mark()) or "recovery" in state
+
+    def put(self, path, text):
+        with open(path, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        sync(self.server.data_dir)
+
+    def take_fence_away(self):
+        # Its own mark last: until then it can be told that it was fenced.
+        for path in (self.mark(), self.own_mark()):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            sync(self.server.data_dir)
 
     def is_shut_down(self):
         return self.server.controldata().get("Database cluster state") in ("shut down", "shut down in recovery")
@@ -186,24 +227,26 @@ def sync(folder):
         os.close(handle)
 
 
-VERBS = ("state", "prepare", "fence", "revive", "replayed", "promote")
+VERBS = ("prepare", "fence", "revive", "wake", "replayed", "promote")
 
 
 @check_access
 def do_POST_handover(handler):
     """Body: {"verb": ..., "limit_ms": ..., further arguments of the verb}. Answers JSON."""
+    began = time.monotonic()
     if not is_agent(handler.request.getpeercert()):
         return handler._write_json_response(403, {"error": "only the agent of this stack may ask"})
     try:
         asked = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length", 0))))
-        verb, limit = asked.pop("verb"), asked.pop("limit_ms") / 1000
-        if verb not in VERBS:
-            raise Refused(f"there is no verb {verb}")
-        answer = getattr(handler.server.handover, verb)(limit, **asked)
+        verb, deadline = asked.pop("verb"), began + asked.pop("limit_ms") / 1000
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return handler._write_json_response(400, {"error": "not a question that is understood"})
+    if verb not in VERBS:
+        return handler._write_json_response(400, {"error": f"there is no verb {verb}"})
+    try:
+        answer = handler.server.handover.do(verb, deadline, asked)
     except Refused as why:
         return handler._write_json_response(409, {"error": str(why)})
-    except (KeyError, TypeError, ValueError):
-        return handler._write_json_response(400, {"error": "not a question that is understood"})
     except Exception as why:
         logger.exception("handover: %s failed", verb)
         return handler._write_json_response(500, {"error": str(why)})

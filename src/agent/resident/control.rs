@@ -70,6 +70,8 @@ pub enum Reply {
     Refused(String),
     /// It was begun and taken back.
     Failed(String),
+    /// It was begun, and how it ends is not the agent's to say.
+    Left(String),
     Endpoints(BTreeMap<String, Told>),
 }
 
@@ -206,10 +208,9 @@ impl Control {
         match vacator.handover.switch(to, hold).await {
             Ok(report) => serde_json::to_string(&report)
                 .map_or_else(|error| Reply::Failed(error.to_string()), Reply::Done),
-            Err(error @ HandoverError::RolledBack { .. }) => {
-                Reply::Failed(chain(&error).to_string())
-            }
-            Err(error) => Reply::Refused(chain(&error).to_string()),
+            Err(error @ HandoverError::Refused(_)) => Reply::Refused(chain(&error).to_string()),
+            Err(error @ HandoverError::Left { .. }) => Reply::Left(chain(&error).to_string()),
+            Err(error) => Reply::Failed(chain(&error).to_string()),
         }
     }
 

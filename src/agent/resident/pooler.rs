@@ -131,6 +131,7 @@ impl Keeper {
         match order.what {
             Follow::Change { from, to } => self.ordered = Some((from, to)),
             Follow::Known => {
+                self.ordered = None;
                 let found = look_up(&self.client, &self.members).await;
                 self.take_in(found);
             }

@@ -161,6 +161,10 @@ impl Vacator {
                 // Told where it happened.
                 Err(_) => sleep(BETWEEN_TRIES).await,
             }
+            if !self.is_primary(from).await {
+                // Failover was quicker.
+                return Ok(());
+            }
         }
     }
 

@@ -107,6 +107,8 @@ pub enum AskError {
     Refused(String),
     #[error("{0}")]
     Failed(String),
+    #[error("{0}")]
+    Left(String),
     #[error("write the journal in {}", folder.display())]
     Journal { folder: PathBuf, source: io::Error },
     #[error("write to stdout")]
@@ -118,6 +120,7 @@ impl AskError {
         match self {
             Self::Refused(_) => 3,
             Self::Failed(_) => 4,
+            Self::Left(_) => 5,
             Self::Resolve { .. } | Self::Ask { .. } | Self::Journal { .. } | Self::Print(_) => 1,
         }
     }
@@ -183,6 +186,7 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
     match reply {
         Reply::Refused(why) => Err(AskError::Refused(why)),
         Reply::Failed(why) => Err(AskError::Failed(why)),
+        Reply::Left(why) => Err(AskError::Left(why)),
         Reply::Done(text) => {
             if let AgentVerb::Drain { settle, .. } = verb {
                 std::thread::sleep(*settle);

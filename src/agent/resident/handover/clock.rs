@@ -11,6 +11,7 @@ pub struct Hold {
     pub begun: Instant,
     pub steps: Vec<(&'static str, u64)>,
     step_begun: Instant,
+    held_ms: u64,
 }
 
 impl Hold {
@@ -21,15 +22,19 @@ impl Hold {
             begun,
             steps: Vec::new(),
             step_begun: begun,
+            held_ms: 0,
         };
         hold.step("hold");
         hold
     }
 
-    pub async fn release(&mut self) {
+    /// Lets writes go on, if they do not yet; how long they waited, in milliseconds.
+    pub async fn release(&mut self) -> u64 {
         if let Some(held) = self.held.take() {
             held.release().await;
+            self.held_ms = milliseconds(self.begun.elapsed());
         }
+        self.held_ms
     }
 
     pub fn step(&mut self, name: &'static str) {
@@ -39,6 +44,6 @@ impl Hold {
     }
 }
 
-pub fn milliseconds(duration: Duration) -> u64 {
+fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

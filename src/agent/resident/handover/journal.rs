@@ -35,7 +35,7 @@ pub enum Stage {
 /// One entry.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// Counts handovers of this stack, from 1.
+    /// Another one for each handover of this stack, and greater than those before.
     pub epoch: u64,
     pub from: String,
     pub to: String,
@@ -70,6 +70,11 @@ impl Journal {
         Ok(Self { path, last })
     }
 
+    /// The number of the handover of the last entry.
+    pub fn epoch(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.epoch)
+    }
+
     pub fn last(&self) -> Option<&Entry> {
         self.last.as_ref()
     }
@@ -82,7 +87,12 @@ impl Journal {
 
     /// Begins another handover.
     pub fn begin(&mut self, from: &str, to: &str) -> io::Result<()> {
-        let epoch = self.last.as_ref().map_or(0, |last| last.epoch) + 1;
+        // A journal that was lost must not number a handover as an earlier one.
+        let epoch = self
+            .last
+            .as_ref()
+            .map_or(now_ms() / 1000, |last| last.epoch)
+            + 1;
         self.write(Entry {
             epoch,
             from: from.to_owned(),
@@ -114,8 +124,15 @@ impl Journal {
     fn append(path: &Path, text: &str) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let mut file = options.create(true).append(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()
+        let whole = file.metadata()?.len();
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_data());
+        if written.is_err() {
+            // What is not known to be on disk must not be read as if it were.
+            let _cut = file.set_len(whole).and_then(|()| file.sync_data());
+        }
+        written
     }
 }
 
@@ -150,6 +167,8 @@ mod tests {
         journal.begin("db-2", "db-1").unwrap();
         let journal = Journal::open(folder.path()).unwrap();
         let last = journal.last().unwrap();
-        assert_eq!((last.epoch, last.from.as_str()), (2, "db-2"));
+        let first = written.map(|entry| entry.epoch);
+        assert_eq!(Some(last.epoch - 1), first, "it counts on");
+        assert_eq!(last.from, "db-2");
     }
 }

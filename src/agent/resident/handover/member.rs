@@ -15,6 +15,9 @@ use super::super::http::{CallError, Client, Opened};
 /// Added to what a verb may take, for the way there and back.
 const WAY: Duration = Duration::from_secs(1);
 
+/// The status of a refusal that stays one. Its other home: images/postgres/handover.py.
+const DECLINED: u16 = 409;
+
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum StepError {
@@ -23,6 +26,13 @@ pub enum StepError {
     Call(#[from] CallError),
     #[error("{member} did not {verb}: {why}")]
     Refused {
+        member: String,
+        verb: &'static str,
+        why: String,
+    },
+    /// For good: asking again changes nothing.
+    #[error("{member} refused to {verb}: {why}")]
+    Declined {
         member: String,
         verb: &'static str,
         why: String,
@@ -83,8 +93,8 @@ impl Members {
         self.open(name).await?.ask(verb, limit, more).await
     }
 
-    /// Switches automatic failover off or on, and waits until that member's
-    /// cluster says so.
+    /// Has automatic failover switched off or on in the store; members take it in
+    /// a moment later.
     pub async fn pause(&self, name: &str, paused: bool) -> Result<(), StepError> {
         let member = self.find(name)?;
         let value = if paused { json!(true) } else { Value::Null };
@@ -167,10 +177,11 @@ impl Way {
             return Ok(told);
         }
         let why = told.get("error").and_then(Value::as_str);
-        Err(StepError::Refused {
-            member: self.member.name,
-            verb,
-            why: why.unwrap_or("it does not say why").to_owned(),
+        let why = why.unwrap_or("it does not say why").to_owned();
+        let member = self.member.name;
+        Err(match heard.answer.status {
+            DECLINED => StepError::Declined { member, verb, why },
+            _ => StepError::Refused { member, verb, why },
         })
     }
 }

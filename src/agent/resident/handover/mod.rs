@@ -5,9 +5,11 @@
 //! automatic failover on. The agent does all of it by itself: whoever asked may
 //! die. Before the promotion is ordered the old side is safe, and any trouble or
 //! a hold that takes too long ends there; from then on there is only forward.
+//! Where neither side can be brought to serve, it is left to automatic failover.
 //! The journal is written before the act, so that an agent that died knows which.
-//! Next: `recovery.rs` (after a death), `member.rs` (the verbs of members).
+//! Next: `bring.rs`, `recovery.rs` (after a death), `member.rs` (the verbs of members).
 
+mod bring;
 mod choice;
 mod clock;
 mod journal;
@@ -21,9 +23,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use self::clock::{Hold, milliseconds};
+use self::clock::Hold;
 use self::journal::{Journal, Stage};
 use self::member::{Members, Stand, StepError};
 use super::config::Database;
@@ -41,12 +43,6 @@ const PAUSE_PATIENCE: Duration = Duration::from_secs(20);
 const PREPARE_PATIENCE: Duration = Duration::from_secs(60);
 /// Only forward: as long as the new primary needs.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(20);
-/// Starting the old primary again.
-const REVIVE_PATIENCE: Duration = Duration::from_secs(60);
-
-/// Longer than the leader's key of a member that died lives (Patroni's `ttl`).
-const LEADS_WITHIN: Duration = Duration::from_secs(45);
-
 /// What a handover did.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -71,6 +67,8 @@ pub enum HandoverError {
         held_ms: u64,
         why: String,
     },
+    #[error("writes go on after {held_ms} ms, with whom automatic failover finds: {why}")]
+    Left { held_ms: u64, why: String },
 }
 
 pub struct Handover {
@@ -121,6 +119,10 @@ impl Handover {
         to: &str,
         budget: Duration,
     ) -> Result<Report, HandoverError> {
+        if self.known.borrow().view.paused {
+            let off = "automatic failover is off: somebody else is at work on the database";
+            return Err(HandoverError::Refused(off.to_owned()));
+        }
         let mut journal = self.journal.lock().await;
         let begun = journal.begin(from, to);
         begun.map_err(|error| HandoverError::NotBegun {
@@ -165,9 +167,12 @@ impl Handover {
             return Err(self.give_up(journal, from, &error).await);
         };
         let mut hold = Hold::new(held);
-        // Half for the stop; the other half is for starting again what was stopped.
+        // Half of what is left for the stop; the other half is for starting again
+        // what was stopped.
         let stopped = async {
-            let stand = fence.ask("fence", budget / 2, Value::Null).await?;
+            let left = budget.saturating_sub(hold.begun.elapsed()) / 2;
+            let epoch = json!({ "epoch": journal.epoch() });
+            let stand = fence.ask("fence", left, epoch).await?;
             hold.step("fence");
             let lsn = end_of_log(from, stand)?;
             let stage = Stage::Promoting { lsn: lsn.clone() };
@@ -177,23 +182,30 @@ impl Handover {
                 .await?;
             hold.step("replay");
             journal.enter(stage)?;
-            Ok::<_, StepError>(())
+            Ok::<_, StepError>(lsn)
         };
-        if let Err(error) = stopped.await {
-            return Err(self.roll_back(journal, from, hold, &error).await);
-        }
+        let lsn = match stopped.await {
+            Ok(lsn) => lsn,
+            Err(error) => return Err(self.roll_back(journal, from, budget, hold, &error).await),
+        };
         if let Err(error) = promote.ask("promote", FORWARD_PATIENCE, Value::Null).await {
             // A lost reply is no failure: it is asked again until it is so.
             LOG.warn(format_args!("{}", chain(&error)));
-            self.promote(to).await;
+            if !self.promote(from, to, &lsn).await {
+                return Err(self.leave(journal, hold, &error).await);
+            }
         }
         hold.step("promote");
         let report = self.release(journal, from, to, hold).await;
-        self.settle(journal, to).await;
+        self.settle(journal, Some(to)).await;
         Ok(report)
     }
 
     async fn prepare(&self, from: &str, to: &str) -> Result<(), StepError> {
+        let leader = self.members.view(from).await?.leader;
+        if leader.as_deref() != Some(from) {
+            return Err(StepError::Late(format!("{from} is not the leader now")));
+        }
         self.members.pause(from, true).await?;
         // Twice: the second has little left to write, and so has the shutdown's.
         for _ in 0..2 {
@@ -219,21 +231,6 @@ impl Handover {
         Ok(())
     }
 
-    /// Asks until that member takes writes. Only forward.
-    async fn promote(&self, to: &str) {
-        loop {
-            let asked = self
-                .members
-                .ask(to, "promote", FORWARD_PATIENCE, Value::Null)
-                .await;
-            match asked {
-                Ok(_) => return,
-                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
-            }
-            sleep(LOOK_EVERY * 4).await;
-        }
-    }
-
     async fn release(&self, journal: &mut Journal, from: &str, to: &str, mut hold: Hold) -> Report {
         let change = Follow::Change {
             from: from.to_owned(),
@@ -241,13 +238,13 @@ impl Handover {
         };
         self.traffic.follow(change).await;
         hold.step("re-point");
-        hold.release().await;
+        let held_ms = hold.release().await;
         hold.step("release");
         Self::note(journal, Stage::Promoted);
         Report {
             from: from.to_owned(),
             to: to.to_owned(),
-            held_ms: milliseconds(hold.begun.elapsed()),
+            held_ms,
             steps: hold.steps,
         }
     }
@@ -257,16 +254,28 @@ impl Handover {
         &self,
         journal: &mut Journal,
         from: &str,
+        budget: Duration,
         mut hold: Hold,
         error: &StepError,
     ) -> HandoverError {
         let why = chain(error).to_string();
         LOG.warn(format_args!("back to {from}: {why}"));
-        self.revive(from).await;
-        hold.release().await;
-        let held_ms = milliseconds(hold.begun.elapsed());
+        let mut revive = std::pin::pin!(self.revive(from, journal.epoch()));
+        let left = budget.saturating_sub(hold.begun.elapsed());
+        let is_revived = match timeout(left, &mut revive).await {
+            Ok(is_revived) => is_revived,
+            Err(_) => {
+                LOG.warn(format_args!("released, although {from} does not serve yet"));
+                hold.release().await;
+                revive.await
+            }
+        };
+        if !is_revived {
+            return self.leave(journal, hold, error).await;
+        }
+        let held_ms = hold.release().await;
         Self::note(journal, Stage::RolledBack { why: why.clone() });
-        self.settle(journal, from).await;
+        self.settle(journal, Some(from)).await;
         HandoverError::RolledBack {
             from: from.to_owned(),
             held_ms,
@@ -274,66 +283,20 @@ impl Handover {
         }
     }
 
+    /// Neither side can be brought to serve, or it is not for the agent to do.
+    async fn leave(&self, journal: &mut Journal, mut hold: Hold, why: &StepError) -> HandoverError {
+        let why = chain(why).to_string();
+        let held_ms = hold.release().await;
+        self.settle(journal, None).await;
+        HandoverError::Left { held_ms, why }
+    }
+
     /// Before anything was held.
     async fn give_up(&self, journal: &mut Journal, from: &str, error: &StepError) -> HandoverError {
         let why = chain(error).to_string();
         Self::note(journal, Stage::RolledBack { why: why.clone() });
-        self.settle(journal, from).await;
+        self.settle(journal, Some(from)).await;
         HandoverError::NotBegun { why }
-    }
-
-    /// Asks until that member serves as the primary that it was.
-    async fn revive(&self, from: &str) {
-        loop {
-            let asked = self
-                .members
-                .ask(from, "revive", REVIVE_PATIENCE, Value::Null)
-                .await;
-            match asked {
-                Ok(_) => return,
-                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
-            }
-            sleep(LOOK_EVERY * 4).await;
-        }
-    }
-
-    /// Automatic failover goes on again, once the store knows that primary: a
-    /// primary without the leader's key would be stopped by its own Patroni. If
-    /// that does not come about, failover is what is needed.
-    async fn settle(&self, journal: &mut Journal, primary: &str) {
-        let deadline = Instant::now() + LEADS_WITHIN;
-        loop {
-            let leads = match self.members.view(primary).await {
-                Ok(view) => view.leader.as_deref() == Some(primary),
-                Err(error) => {
-                    LOG.warn(format_args!("{}", chain(&error)));
-                    false
-                }
-            };
-            let is_late = Instant::now() > deadline;
-            if is_late {
-                LOG.warn(format_args!(
-                    "{primary} does not lead after {LEADS_WITHIN:?}"
-                ));
-            }
-            if (leads || is_late) && self.resume_failover().await {
-                break;
-            }
-            sleep(LOOK_EVERY * 2).await;
-        }
-        let moved = journal.last().is_some_and(|last| last.to == primary);
-        Self::note(journal, Stage::Done { moved });
-    }
-
-    /// Through any member that answers; whether one did.
-    async fn resume_failover(&self) -> bool {
-        for member in self.members.names() {
-            match self.members.pause(member, false).await {
-                Ok(()) => return true,
-                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
-            }
-        }
-        false
     }
 
     /// What is already done is noted; a disk that refuses costs a second look

@@ -4,11 +4,8 @@
 use super::super::cluster::View;
 use super::super::pooler::Follow;
 use super::journal::{Entry, Stage};
-use super::{Handover, LOG, LOOK_EVERY};
+use super::{Handover, LOG};
 use crate::log::chain;
-
-use serde_json::json;
-use tokio::time::sleep;
 
 /// What is left to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,26 +17,30 @@ enum Duty {
     /// The promotion may have been ordered: it is brought about, then it serves.
     Forward { to: String, lsn: String },
     /// Another primary serves already.
-    Leave,
+    Leave(String),
+    /// Nothing: it is over.
+    Nothing,
 }
 
 fn duty(entry: &Entry, view: Option<&View>) -> Duty {
     let (from, to) = (entry.from.clone(), entry.to.clone());
+    let leader = view.and_then(|view| view.leader.as_ref());
     match &entry.stage {
         Stage::Preparing | Stage::RolledBack { .. } => Duty::Settle(from),
-        Stage::Holding => {
-            let leader = view.and_then(|view| view.leader.as_ref());
-            match leader {
-                Some(leader) if *leader != from => Duty::Leave,
-                _ => Duty::Back(from),
-            }
-        }
-        Stage::Promoting { lsn } => Duty::Forward {
-            to,
-            lsn: lsn.clone(),
+        Stage::Holding => match leader {
+            Some(leader) if *leader != from => Duty::Leave(leader.clone()),
+            _ => Duty::Back(from),
+        },
+        Stage::Promoting { lsn } => match leader {
+            // The old one has no server that could lead; what says so is old news.
+            Some(leader) if *leader != from && *leader != to => Duty::Leave(leader.clone()),
+            _ => Duty::Forward {
+                to,
+                lsn: lsn.clone(),
+            },
         },
         Stage::Promoted => Duty::Settle(to),
-        Stage::Done { .. } => Duty::Leave,
+        Stage::Done { .. } => Duty::Nothing,
     }
 }
 
@@ -59,29 +60,23 @@ impl Handover {
         ));
         let duty = duty(&entry, self.seen(&entry).await.as_ref());
         let primary = match duty {
-            Duty::Leave => None,
-            Duty::Settle(primary) => Some(primary),
-            Duty::Back(from) => {
-                self.revive(&from).await;
-                Some(from)
-            }
-            Duty::Forward { to, lsn } => {
-                self.replay(&to, &lsn).await;
-                self.promote(&to).await;
-                let from = entry.from.clone();
-                let change = Follow::Change {
-                    from,
-                    to: to.clone(),
-                };
-                self.traffic.follow(change).await;
-                Some(to)
-            }
+            Duty::Nothing => None,
+            Duty::Leave(primary) | Duty::Settle(primary) => Some(primary),
+            Duty::Back(from) => self.revive(&from, entry.epoch).await.then_some(from),
+            Duty::Forward { to, lsn } => match self.promote(&entry.from, &to, &lsn).await {
+                true => {
+                    let from = entry.from.clone();
+                    let to_now = to.clone();
+                    self.traffic
+                        .follow(Follow::Change { from, to: to_now })
+                        .await;
+                    Some(to)
+                }
+                false => None,
+            },
         };
         self.traffic.release_left().await;
-        match primary {
-            Some(primary) => self.settle(&mut journal, &primary).await,
-            None => Self::note(&mut journal, Stage::Done { moved: false }),
-        }
+        self.settle(&mut journal, primary.as_deref()).await;
         LOG.info(format_args!("the handover that was left is over"));
     }
 
@@ -94,24 +89,6 @@ impl Handover {
             }
         }
         None
-    }
-
-    /// Asks until all of the old primary's log is in the new one, which it is at
-    /// once for one that was promoted already.
-    async fn replay(&self, to: &str, lsn: &str) {
-        loop {
-            let asked = self.members.ask(
-                to,
-                "replayed",
-                super::FORWARD_PATIENCE,
-                json!({ "lsn": lsn }),
-            );
-            match asked.await {
-                Ok(_) => return,
-                Err(error) => LOG.warn(format_args!("{}", chain(&error))),
-            }
-            sleep(LOOK_EVERY * 4).await;
-        }
     }
 }
 
@@ -158,9 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_started_again_beside_another_primary() {
+    fn nobody_is_started_again_or_promoted_beside_another_primary() {
         let holding = entry(Stage::Holding);
-        assert_eq!(duty(&holding, Some(&led_by("db-3"))), Duty::Leave);
+        let leave = || Duty::Leave("db-3".to_owned());
+        assert_eq!(duty(&holding, Some(&led_by("db-3"))), leave());
+        let lsn = "0/5000028".to_owned();
+        let promoting = entry(Stage::Promoting { lsn });
+        assert_eq!(duty(&promoting, Some(&led_by("db-3"))), leave());
         assert_eq!(
             duty(&holding, Some(&led_by("db-1"))),
             Duty::Back("db-1".to_owned())

@@ -17,7 +17,7 @@ impl Cluster {
     pub(super) fn members_obey(&self) {
         for member in &self.members {
             member.set("PATCH /config", 200, "{}");
-            for verb in ["prepare", "revive", "replayed", "promote"] {
+            for verb in ["prepare", "revive", "wake", "replayed", "promote"] {
                 member.set(&format!("POST /handover {verb}"), 200, "{}");
             }
             member.set("POST /handover fence", 200, FENCED);
@@ -119,6 +119,49 @@ fn a_fence_that_takes_too_long_ends_with_the_old_primary() {
     let resumed = moments(&console).1;
     assert!(when(&cluster.members[0], "revive").unwrap() < resumed[0]);
     assert!(failover_is_on_since(&cluster.members[0]).is_some());
+}
+
+#[test]
+fn writes_go_on_at_the_limit_although_the_old_primary_is_not_back_yet() {
+    let (cluster, console, _agent) = started();
+    cluster.members_obey();
+    cluster.members[0].set("POST /handover fence", 500, r#"{"error":"too slow"}"#);
+    cluster.members[0].set("POST /handover revive", WAITS, "");
+    let mut resumed = Vec::new();
+    let (code, told) = cluster.switch(&["--hold-ms", "600"], || {
+        wait_until("db-1 is told to serve again", || cluster.asked(0, "revive"));
+        wait_until("writes go on", || {
+            resumed.extend(moments(&console).1);
+            !resumed.is_empty()
+        });
+        cluster.members[0].set("POST /handover revive", 200, "{}");
+    });
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.contains("db-1 is the primary again"), "{told}");
+}
+
+#[test]
+fn what_neither_side_will_do_is_left_to_automatic_failover_and_nothing_stays_held() {
+    for (member, fence, verb) in [(0, 500, "revive"), (1, 200, "promote")] {
+        let (cluster, console, _agent) = started();
+        cluster.members_obey();
+        let fenced = if fence == 200 { FENCED } else { "{}" };
+        cluster.members[0].set("POST /handover fence", fence, fenced);
+        let declined = r#"{"error":"automatic failover is on: pause it first"}"#;
+        cluster.members[member].set(&format!("POST /handover {verb}"), 409, declined);
+        let (code, told) = cluster.switch(&["--to", "db-2"], || {});
+        assert_eq!(code, Some(5), "{verb}: {told}");
+        assert!(
+            told.contains("with whom automatic failover finds"),
+            "{told}"
+        );
+        assert!(!moments(&console).1.is_empty(), "{verb}: writes are held");
+        let mut members = cluster.members.iter();
+        assert!(
+            members.any(|member| failover_is_on_since(member).is_some()),
+            "{verb}: failover stays off"
+        );
+    }
 }
 
 #[test]

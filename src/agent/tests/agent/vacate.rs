@@ -108,7 +108,7 @@ fn a_handover_that_is_refused_is_tried_again_and_then_told() {
     assert_eq!(code, Some(3), "{told}");
     for part in [
         "db-1 is the primary again after",
-        "db-1 did not fence: not now",
+        "db-1 refused to fence: not now",
     ] {
         assert!(told.contains(part), "{told}");
     }
