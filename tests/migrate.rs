@@ -17,6 +17,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use load::{Load, Report};
@@ -150,8 +151,11 @@ fn volumes(stack: &Stack) -> BTreeSet<String> {
 /// Runs an action in the middle of a light load: no request fails, and every order
 /// that was acknowledged is there.
 fn unharmed(stack: &Stack, action: impl FnOnce()) {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
     let begun = Instant::now();
-    let name = format!("{}-{}", stack.name, begun.elapsed().as_nanos());
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    // Nothing but the end of the name may follow the number.
+    let name = format!("{}-run-{run}-", stack.name);
     let load = Load {
         rate: 50,
         ..Load::on(stack.https, &name)

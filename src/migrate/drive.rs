@@ -67,6 +67,14 @@ pub enum DriveError<E: std::error::Error + 'static> {
         )
     )]
     PrimaryLeaves { primary: String },
+    #[error("the members that left are gone, and none that stays takes writes")]
+    #[diagnostic(
+        code(scalectl::migrate::nobody_writes),
+        help(
+            "their data is kept; `scalectl logs db-1` shows why, `scalectl migrate resume` looks again"
+        )
+    )]
+    NobodyWrites,
     #[error("the members that left are not gone from the cluster: {}", members.join(", "))]
     #[diagnostic(
         code(scalectl::migrate::still_there),
@@ -315,6 +323,9 @@ impl<S: Site> Drive<'_, S> {
             look = self
                 .again(look, "the cluster still knows who left", tell)
                 .await?;
+            if look > self.looks && members.is_empty() {
+                return Err(DriveError::NobodyWrites);
+            }
             if look > self.looks {
                 return Err(DriveError::StillThere { members });
             }

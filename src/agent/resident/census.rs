@@ -1,7 +1,7 @@
 //! The members of the database, asked now: for whoever is about to rely on them.
 //!
-//! Not what was known a moment ago: a member that is about to lose its volume is
-//! looked at here last. Changes nothing. Next: `cluster.rs` (Patroni's words).
+//! Who is there and who takes writes is not what was known a moment ago: a member that
+//! is about to lose its volume is looked at here last. Who answers reads is. Changes nothing. Next: `cluster.rs` (Patroni's words).
 
 use std::collections::BTreeMap;
 

@@ -66,7 +66,7 @@ pub enum MigrateError {
     )]
     Database { project: String, why: String },
     #[error(
-        "each new database member needs {needed} of disk, and {free} are free where they would be"
+        "the new database members need {needed} of disk together, and {free} are free where they would be"
     )]
     #[diagnostic(
         code(scalectl::migrate::disk),
