@@ -7,9 +7,6 @@ pub fn choose(known: &Known, to: Option<&str>) -> Result<(String, String), Strin
     let Some(from) = &known.primary else {
         return Err("there is no primary now".to_owned());
     };
-    if known.view.paused {
-        return Err("automatic failover is off: somebody else is at work on the database".into());
-    }
     let standbys = known.view.members.iter();
     let standbys: Vec<_> = standbys.filter(|member| member.name != *from).collect();
     if standbys.is_empty() {
@@ -68,16 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_takes_over_from_an_only_member_or_while_failover_is_off() {
+    fn nobody_takes_over_from_an_only_member_or_where_nobody_leads() {
         assert_eq!(
             choose(&known(&[]), None),
             Err("db-1 is the only member".to_owned())
         );
-        let mut paused = known(&[("db-2", "0")]);
-        paused.view.paused = true;
-        assert!(choose(&paused, None).is_err());
-        paused.view.paused = false;
-        paused.primary = None;
-        assert!(choose(&paused, None).is_err());
+        let mut headless = known(&[("db-2", "0")]);
+        headless.primary = None;
+        assert!(choose(&headless, None).is_err());
     }
 }

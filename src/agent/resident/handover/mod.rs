@@ -119,10 +119,7 @@ impl Handover {
         to: &str,
         budget: Duration,
     ) -> Result<Report, HandoverError> {
-        if self.known.borrow().view.paused {
-            let off = "automatic failover is off: somebody else is at work on the database";
-            return Err(HandoverError::Refused(off.to_owned()));
-        }
+        self.may_begin(from).await?;
         let mut journal = self.journal.lock().await;
         let begun = journal.begin(from, to);
         begun.map_err(|error| HandoverError::NotBegun {
@@ -201,11 +198,20 @@ impl Handover {
         Ok(report)
     }
 
-    async fn prepare(&self, from: &str, to: &str) -> Result<(), StepError> {
-        let leader = self.members.view(from).await?.leader;
-        if leader.as_deref() != Some(from) {
-            return Err(StepError::Late(format!("{from} is not the leader now")));
+    /// Asked now: what was known a moment ago may be the end of another handover.
+    async fn may_begin(&self, from: &str) -> Result<(), HandoverError> {
+        let refused = |why: String| Err(HandoverError::Refused(why));
+        match self.members.view(from).await {
+            Ok(view) if view.paused => refused(
+                "automatic failover is off: somebody else is at work on the database".to_owned(),
+            ),
+            Ok(view) if view.leader.as_deref() == Some(from) => Ok(()),
+            Ok(_) => refused(format!("{from} is not the leader now")),
+            Err(error) => refused(chain(&error).to_string()),
         }
+    }
+
+    async fn prepare(&self, from: &str, to: &str) -> Result<(), StepError> {
         self.members.pause(from, true).await?;
         // Twice: the second has little left to write, and so has the shutdown's.
         for _ in 0..2 {

@@ -122,6 +122,21 @@ fn a_fence_that_takes_too_long_ends_with_the_old_primary() {
 }
 
 #[test]
+fn failover_that_somebody_else_has_switched_off_is_left_off_and_nothing_moves() {
+    let (cluster, console, _agent) = started();
+    cluster.members_obey();
+    for member in &cluster.members {
+        let body = r#"{"pause":true,"members":[{"name":"db-1","role":"leader","state":"running"},{"name":"db-2","role":"replica","state":"streaming","lag":0}]}"#;
+        member.set("GET /cluster", 200, body);
+    }
+    let (code, told) = cluster.switch(&["--to", "db-2"], || {});
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("automatic failover is off"), "{told}");
+    assert_eq!(cluster.members[0].changes(), Vec::<String>::new());
+    assert_eq!(console.others(), []);
+}
+
+#[test]
 fn writes_go_on_at_the_limit_although_the_old_primary_is_not_back_yet() {
     let (cluster, console, _agent) = started();
     cluster.members_obey();
