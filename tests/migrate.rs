@@ -20,9 +20,10 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use insta::assert_snapshot;
 use load::{Load, Report};
 use support::random::Random;
-use support::{Stack, program};
+use support::{Stack, listed, program};
 
 const UP: &[&str] = &["migrate", "--to", "2"];
 const UNDO: &[&str] = &["migrate", "undo", "--yes"];
@@ -38,22 +39,24 @@ fn a_shop_grows_and_shrinks_under_load_although_scalectl_is_killed_on_its_way() 
     let (mut random, seed) = Random::seeded();
     eprintln!("SCALECTL_SEED={seed}");
     let stack = Stack::shop("migrate");
+    assert_snapshot!(says(&stack, UP), @"
+    error: shop is not up
+    hint: `scalectl up` brings it up
+    exit code 4
+    ");
     stack.must(&["up", "--phase", "1"]);
     let before = volumes(&stack);
+    refuses_what_cannot_be(&stack);
 
     let mut moment = |steps: u64| (1 + random.next() % steps, random.next() % WITHIN);
     let (up, down) = (moment(STEPS[0] - 1), moment(STEPS[1] - 2));
     unharmed(&stack, || {
         killed_at(&stack, UP, up);
-        for command in [&["up"][..], &["down"], &["restart", "app"], UP] {
-            let refused = stack.scalectl(command);
-            assert_eq!(refused.code, 4, "{command:?}: {}", refused.err);
-            assert!(
-                refused.err.contains("from phase 1 to phase 2 is open"),
-                "{}",
-                refused.err
-            );
-        }
+        refuses_what_does_not_go_beside_it(&stack);
+        let agent = stack.instances("agent");
+        listed(&["stop", &agent[0]]);
+        let status = stack.must(&["migrate", "status"]).out;
+        assert!(status.contains("is open"), "without the agent: {status}");
         stack.must(RESUME);
         is_at(&stack, 2);
 
@@ -69,6 +72,95 @@ fn a_shop_grows_and_shrinks_under_load_although_scalectl_is_killed_on_its_way() 
     );
     let history = stack.must(&["migrate", "history", "--output", "json"]).out;
     assert_eq!(history.matches("\"ended\": {").count(), 2, "{history}");
+}
+
+/// Before anything is open: each command of a phase-1 stack, word for word.
+fn refuses_what_cannot_be(stack: &Stack) {
+    assert_snapshot!(says(stack, RESUME), @"
+    error: no migration of shop is open
+    hint: `scalectl migrate history` lists those that were
+    exit code 4
+    ");
+    assert_snapshot!(says(stack, &["migrate", "undo"]), @"
+    error: there is no migration of shop to take back
+    hint: `scalectl migrate history` lists what was done; `scalectl migrate --to N` moves to any phase
+    exit code 4
+    ");
+    assert_snapshot!(says(stack, &["migrate", "--to", "1"]), @"
+    shop is in phase 1 already, nothing to do
+    exit code 0
+    ");
+    assert_snapshot!(says(stack, &["migrate", "--to", "7"]), @"
+    error: there is no phase 7
+    hint: scalectl has the phases 1, 2; `scalectl phases` explains them
+    exit code 2
+    ");
+    assert_snapshot!(says(stack, &["up", "--phase", "2"]), @"
+    error: nothing was changed: one thing stands in the way
+      - shop runs phase 1, and phase 2 was asked for
+        hint: `scalectl migrate --to 2` moves it while it serves
+    exit code 4
+    ");
+    let text = stack.text();
+    stack.write(&edited(&text));
+    assert_snapshot!(says(stack, UP), @"
+    error: what runs is not what scale.yaml says of phase 1: shop-release-1 (definition changed)
+    hint: a migration changes nothing else: `scalectl plan` shows the rest of it, `scalectl up` brings it about; then migrate
+    exit code 4
+    ");
+    stack.write(&text);
+}
+
+/// While one from phase 1 to phase 2 is open, word for word.
+fn refuses_what_does_not_go_beside_it(stack: &Stack) {
+    assert_snapshot!(says(stack, &["up"]), @"
+    error: nothing was changed: one thing stands in the way
+      - a migration of shop from phase 1 to phase 2 is open
+        hint: `scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back
+    exit code 4
+    ");
+    assert_snapshot!(says(stack, &["down"]), @"
+    error: nothing was changed: one thing stands in the way
+      - a migration of shop from phase 1 to phase 2 is open
+        hint: `scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back
+    exit code 4
+    ");
+    assert_snapshot!(says(stack, &["restart", "app"]), @"
+    error: a migration of shop from phase 1 to phase 2 is open
+    hint: `scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back
+    exit code 4
+    ");
+    assert_snapshot!(says(stack, UP), @"
+    error: a migration of shop from phase 1 to phase 2 is open
+    hint: `scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back
+    exit code 4
+    ");
+    assert_snapshot!(says(stack, &["migrate", "undo"]), @"
+    error: a migration of shop from phase 1 to phase 2 is open
+    hint: `scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back
+    exit code 4
+    ");
+    let text = stack.text();
+    stack.write(&edited(&text));
+    assert_snapshot!(says(stack, ABORT), @"
+    error: scale.yaml says something else than when this migration began
+    hint: put it back as it was (or use the scalectl that began it), then `scalectl migrate resume` or `abort`; change it after that
+    exit code 4
+    ");
+    stack.write(&text);
+}
+
+fn edited(text: &str) -> String {
+    text.replace("KEEP_ALIVE_SECONDS: 2", "KEEP_ALIVE_SECONDS: 3")
+}
+
+/// What it says of itself, without what is another in each run, and its exit code.
+fn says(stack: &Stack, command: &[&str]) -> String {
+    let ran = stack.scalectl(command);
+    let said = ran.err.replace(&stack.name, "shop");
+    let is_of_a_lock = |line: &&str| !line.contains("going on from there");
+    let lines: Vec<_> = said.lines().filter(is_of_a_lock).collect();
+    format!("{}\nexit code {}", lines.join("\n"), ran.code)
 }
 
 #[test]

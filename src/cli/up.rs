@@ -4,6 +4,7 @@
 //! start or change anything itself. Next: `plan/rules.rs`.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::DockerEngine;
 use scalectl_images::{AppBuild, AppImage};
-use scalectl_plan::{Goal, ImageFacts, Observed, Plan};
+use scalectl_plan::{Data, Goal, ImageFacts, Observed, Ownership, Plan};
 use scalectl_ui::critical_path;
 
 use crate::cli::apply;
@@ -267,13 +268,38 @@ async fn phase_of(
     }
     let scope = Scope::project(&context.project()?);
     let observed = engine.observe_own(&scope).await?;
-    if let (None, Some(phase)) = (observed.phase, observed.phase_of_volumes) {
-        context.printer.say(&format!(
-            "taking phase {phase}, for which the volumes of {} were made; `--phase` asks for another",
-            scope.project
-        ));
+    let (None, Some(made_for)) = (observed.phase, observed.phase_of_volumes) else {
+        return Ok(observed.phase.unwrap_or(1));
+    };
+    let phase = of_members(context, engine, made_for, &observed).await?;
+    context.printer.say(&format!(
+        "taking phase {phase}, whose volumes {} has; `--phase` asks for another",
+        scope.project
+    ));
+    Ok(phase)
+}
+
+/// The phase that volumes were made for, or a smaller one that has every database member
+/// of which there is data: a migration has taken the others away, and kept what both have.
+async fn of_members(
+    context: &Context,
+    engine: &DockerEngine,
+    made_for: u8,
+    observed: &Observed,
+) -> Result<u8, CommandError> {
+    let there = observed.volumes.iter();
+    let there = there.filter(|(_, it)| it.data == Data::Member && it.ownership == Ownership::Ours);
+    let there: BTreeSet<_> = there.map(|(name, _)| name.clone()).collect();
+    if context.global.document.is_some() || there.is_empty() {
+        return Ok(made_for);
     }
-    Ok(observed.last_phase().unwrap_or(1))
+    for phase in 1..made_for {
+        let compose = context.render_unbuilt(phase, engine).await?.compose;
+        if there.is_subset(&scalectl_plan::member_volumes(&compose)) {
+            return Ok(phase);
+        }
+    }
+    Ok(made_for)
 }
 
 /// A saved plan, if it was made from what is there now.

@@ -150,6 +150,9 @@ impl<S: Site> Drive<'_, S> {
     /// The step that did not come to its end. The journal says so, too, if it can.
     pub async fn run(&mut self, mut tell: impl FnMut(Told)) -> Result<(), DriveError<S::Error>> {
         let steps = course(self.ladder, self.migration.start, self.migration.goal);
+        if self.is_unmarked() {
+            self.mark().await?;
+        }
         for (index, step) in steps.iter().enumerate().skip(self.migration.next) {
             tell(Told::Started {
                 number: index + 1,
@@ -206,12 +209,40 @@ impl<S: Site> Drive<'_, S> {
                 Ok(Found::default())
             }
             Step::Finish => {
-                let document = self.ladder.rungs()[self.migration.goal].compose.clone();
-                let done = self.site.settle(&document, Volumes::Keep).await;
-                done.map_err(DriveError::Site)?;
+                let (ladder, goal) = (self.ladder, self.migration.goal);
+                let beside = ladder.beside_mark(self.mark_at(goal));
+                let settled = self.site.settle(&beside, Volumes::Keep).await;
+                settled.map_err(DriveError::Site)?;
+                let mark = BTreeSet::from([ladder.mark_volume()]);
+                let own = &ladder.rungs()[goal].compose;
+                let settled = self.site.settle(own, Volumes::Discard(&mark)).await;
+                settled.map_err(DriveError::Site)?;
                 Ok(Found::default())
             }
         }
+    }
+
+    /// Nothing has changed yet, not even the mark stands.
+    fn is_unmarked(&self) -> bool {
+        let Migration {
+            next,
+            is_turned_back,
+            under_way,
+            ..
+        } = &self.migration;
+        *next == 0 && !is_turned_back && under_way.is_none() && self.migration.is_journaled()
+    }
+
+    /// Puts the mark beside what is there.
+    async fn mark(&mut self) -> Result<(), DriveError<S::Error>> {
+        let document = self.ladder.beside_mark(self.mark_at(self.migration.start));
+        let marked = self.site.settle(&document, Volumes::Keep).await;
+        marked.map_err(DriveError::Site)
+    }
+
+    fn mark_at(&self, rung: usize) -> Migrating {
+        let Migration { id, from, to, .. } = self.migration;
+        Migrating { id, from, to, rung }
     }
 
     /// Brings the stack to a rung that bears the migration's mark.
@@ -223,8 +254,7 @@ impl<S: Site> Drive<'_, S> {
         rung: usize,
         volumes: Volumes<'_>,
     ) -> Result<(), DriveError<S::Error>> {
-        let Migration { id, from, to, .. } = self.migration;
-        let document = self.ladder.marked(Migrating { id, from, to, rung });
+        let document = self.ladder.marked(self.mark_at(rung));
         let done = self.site.settle(&document, volumes).await;
         done.map_err(DriveError::Site)
     }

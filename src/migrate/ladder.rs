@@ -10,6 +10,9 @@ use scalectl_documents::{Compose, Volume};
 use scalectl_plan::{Data, LABELS, Migrating};
 use sha2::{Digest, Sha256};
 
+/// The key of the volume that is the mark of a migration.
+const MARK: &str = "migration";
+
 /// A document that a stack can be left at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rung {
@@ -129,6 +132,26 @@ impl Ladder {
             let labels = labels.map(|(name, value)| (name.to_owned(), value));
             bearer.labels.extend(labels);
         }
+        self.with_mark(compose, mark)
+    }
+
+    /// A rung's own document beside the mark: what a migration begins and ends with.
+    pub fn beside_mark(&self, mark: Migrating) -> Compose {
+        let compose = self.rungs[mark.rung.min(self.top())].compose.clone();
+        self.with_mark(compose, mark)
+    }
+
+    /// The engine's name of the volume that is the mark.
+    pub fn mark_volume(&self) -> String {
+        self.rungs[0].compose.volume_name(MARK)
+    }
+
+    /// An empty volume that nothing mounts: the engine makes and removes it at once, while
+    /// a container that says the same is away for a moment when it is made anew.
+    fn with_mark(&self, mut compose: Compose, mark: Migrating) -> Compose {
+        let labels = BTreeMap::from([(LABELS.migration.to_owned(), mark.to_string())]);
+        let volume = Volume { name: None, labels };
+        compose.volumes.insert(MARK.to_owned(), volume);
         compose
     }
 

@@ -24,7 +24,7 @@ pub struct Labels {
     pub phase: &'static str,
     /// On the stack's one-shot: the phase of the whole stack, as it was last brought up.
     pub stage: &'static str,
-    /// Beside it, as long as a migration is open: its mark.
+    /// As long as a migration is open, its mark: on a volume, and beside the stage.
     pub migration: &'static str,
     /// On a container: the services that it needs until it has ended, though it can
     /// start before them. Comma separated.

@@ -36,6 +36,7 @@ pub use observed::{
     ObservedNetwork, ObservedVolume, Ownership,
 };
 pub use operation::{Await, Call, Cause, FileContent, InjectedFile, OpId, Operation, Plan};
+pub use resources::member_volumes;
 pub use restart::{restart, restart_as};
 pub use rules::{Goal, Volumes, build};
 pub use spec::{ContainerSpec, NetworkPlace};

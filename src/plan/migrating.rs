@@ -1,7 +1,8 @@
 //! The mark of a migration: what says, on the target itself, that one is open.
 //!
-//! It stands in a label of the stack's one-shot, so that every look finds it, even
-//! where nobody can be asked for the journal. Next: `conflicts.rs` (who obeys it).
+//! It stands in the label of a volume that is made before anything else changes and goes
+//! after it, so that every look finds it, even where nobody can be asked for the journal;
+//! and, with the rung, in one of the stack's one-shot. Next: `conflicts.rs` (who obeys it).
 
 use std::fmt;
 use std::str::FromStr;

@@ -14,8 +14,8 @@ use crate::migrating::Migrating;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     pub engine: EngineFacts,
-    /// The phase that runs: what the stack's one-shot says, or else the largest that
-    /// a container of ours was made for.
+    /// The phase that runs: what the stack's one-shot says, or else what the newest
+    /// container of ours was made for.
     pub phase: Option<u8>,
     /// The migration that is open, if one is.
     pub migrating: Option<Migrating>,

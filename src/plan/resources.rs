@@ -3,7 +3,7 @@
 //! Networks and volumes of the document are made whether or not anything needs
 //! them now; an image is fetched only for a container that is made from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scalectl_documents::{Compose, Network, Service, Volume};
 
@@ -101,6 +101,18 @@ fn volumes(
         made.insert(name, id);
     }
     made
+}
+
+/// The engine's names of the volumes of a document's database members.
+pub fn member_volumes(compose: &Compose) -> BTreeSet<String> {
+    let ClusterVolumes { founding, others } = ClusterVolumes::of(compose);
+    let is_store = |key: &&String| {
+        let volume = &compose.volumes[*key];
+        Data::of(volume.labels.get(LABELS.data).map(String::as_str)) == Data::Store
+    };
+    let members = founding.into_iter().filter(|key| !is_store(key));
+    let keys = members.chain(others);
+    keys.map(|key| compose.volume_name(key)).collect()
 }
 
 /// The document's volumes of a database, by key.

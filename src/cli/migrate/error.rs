@@ -33,7 +33,7 @@ pub enum MigrateError {
         )
     )]
     NothingToUndo { project: String },
-    #[error("what runs is not what scale.yaml says of phase {phase}: {subject} is {cause}")]
+    #[error("what runs is not what scale.yaml says of phase {phase}: {subject} ({cause})")]
     #[diagnostic(
         code(scalectl::migrate::not_at_rest),
         help(

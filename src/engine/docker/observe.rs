@@ -58,13 +58,21 @@ impl DockerEngine {
             .iter()
             .filter(|it| whose(project, it) == Ownership::Ours);
         let ours: Vec<_> = ours.filter_map(|it| it.labels.as_ref()).collect();
-        let phase = said(&ours, LABELS.stage).or_else(|| phase(ours.iter().copied()));
+        let stage = said(&ours, LABELS.stage);
         let migrating = said(&ours, LABELS.migration);
+        let newest = found
+            .iter()
+            .filter(|it| whose(project, it) == Ownership::Ours)
+            .filter_map(|it| Some((it.created, it.labels.as_ref()?.get(LABELS.phase)?)))
+            .max();
+        let phase = stage.or_else(|| newest.and_then(|(_, phase)| phase.parse().ok()));
         let ours = volumes
             .iter()
             .map(|it| &it.labels)
             .filter(|it| it.get(LABELS.project) == Some(project));
-        let phase_of_volumes = self::phase(ours);
+        let ours: Vec<_> = ours.collect();
+        let migrating = migrating.or_else(|| said(&ours, LABELS.migration));
+        let phase_of_volumes = self::phase(ours.into_iter());
         let witnessed = witnessed(&scope.images, &found);
         let mut containers: BTreeMap<_, _> = found
             .into_iter()

@@ -36,8 +36,7 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
     });
     Observed {
         engine: EngineFacts { api: world.api },
-        phase: stage(project, world)
-            .or_else(|| phase(project, world.containers.values().map(|it| &it.labels))),
+        phase: of_ours(project, world, LABELS.stage).or_else(|| newest(project, world)),
         migrating: of_ours(project, world, LABELS.migration),
         phase_of_volumes: phase(project, world.volumes.values()),
         networks: networks.collect(),
@@ -47,15 +46,20 @@ pub(crate) fn observe(world: &World, scope: &Scope) -> Observed {
     }
 }
 
-fn stage(project: &str, world: &World) -> Option<u8> {
-    of_ours(project, world, LABELS.stage)
-}
-
-/// What a label of one of the project's containers says.
+/// What a label of one of the project's containers says, or else one of its volumes.
 fn of_ours<T: std::str::FromStr>(project: &str, world: &World, label: &str) -> Option<T> {
-    let labels = world.containers.values().map(|it| &it.labels);
+    let containers = world.containers.values().map(|it| &it.labels);
+    let labels = containers.chain(world.volumes.values());
     let mut ours = labels.filter(|it| ownership(project, it) == Ownership::Ours);
     ours.find_map(|it| it.get(label)?.parse().ok())
+}
+
+/// What the container was made for that was made last: ids count.
+fn newest(project: &str, world: &World) -> Option<u8> {
+    let all = world.containers.values();
+    let ours = all.filter(|it| ownership(project, &it.labels) == Ownership::Ours);
+    let phases = ours.filter_map(|it| Some((&it.id, it.labels.get(LABELS.phase)?.parse().ok()?)));
+    phases.max().map(|(_, phase)| phase)
 }
 
 fn phase<'a>(project: &str, labels: impl Iterator<Item = &'a Labels>) -> Option<u8> {

@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use scalectl_documents::Compose;
 use scalectl_migrate::{DriveError, Journal, Ladder, course, outline};
-use scalectl_plan::Migrating;
 
 use site::{Death, FakeSite, Hand};
 use stack::{grown, ladder, large, small};
@@ -80,38 +79,6 @@ fn a_ladder_never_leads_to_fewer_members_in_the_larger_phase() {
         wrong.to_string(),
         "phase 2 has the database member db-2, and phase 1 has not"
     );
-}
-
-#[test]
-fn the_mark_stands_on_the_stack_from_the_first_step_to_the_last_and_not_longer() {
-    let ladder = ladder();
-    let mut site = FakeSite::after(&small());
-    site.death = Some(Death::After(40));
-    let begun = block_on(
-        Hand {
-            ladder: &ladder,
-            site: &mut site,
-        }
-        .begin(1, 2),
-    );
-    assert!(begun.is_err());
-    let seen = site.look(&small());
-    let open = site.journal().open().cloned().unwrap();
-    let mark = Migrating {
-        id: 1,
-        from: 1,
-        to: 2,
-        rung: open.rung,
-    };
-    assert_eq!((seen.migrating, seen.phase), (Some(mark), Some(1)));
-    site.death = None;
-    let mut hand = Hand {
-        ladder: &ladder,
-        site: &mut site,
-    };
-    block_on(hand.resume()).unwrap();
-    let seen = site.look(&large());
-    assert_eq!((seen.migrating, seen.phase), (None, Some(2)));
 }
 
 fn phase(number: u8) -> Compose {
@@ -179,6 +146,24 @@ fn every_death(from: u8, to: u8, then: impl Fn(FakeSite, Death, &Ladder)) {
         for death in [Death::Before(number), Death::After(number)] {
             then(killed(&origin, &ladder, (from, to), death), death, &ladder);
         }
+    }
+}
+
+#[test]
+fn wherever_it_is_killed_between_two_phases_the_stack_itself_says_that_it_is() {
+    for (from, to) in [(1, 2), (2, 1)] {
+        every_death(from, to, |site, death, _| {
+            let mark = site.look(&small()).migrating;
+            match mark.map(|it| (it.id, it.from, it.to)) {
+                Some(mark) => assert_eq!(mark, (1, from, to)),
+                None => assert!(
+                    site.is_at(&phase(from)) || site.is_at(&phase(to)),
+                    "{from} to {to}, {death:?}: nothing refuses an `up`"
+                ),
+            }
+        });
+        let seen = undisturbed(from, to).look(&phase(to));
+        assert_eq!((seen.migrating, seen.phase), (None, Some(to)));
     }
 }
 
