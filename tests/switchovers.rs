@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use checker::anomaly::Kind;
 use checker::figures::{median, ms};
-use checker::handovers::{epoch, killed_when_held, switchover, wait_until_over, was_held};
+use checker::handovers::{Journal, killed_at, switchover};
 use checker::pgbench::Pgbench;
+use checker::population::Pulse;
 use checker::reading::{members, primary, psql, wait_for_standbys};
 use checker::scenario::Checker;
 use checker::soak::{Series, runs};
@@ -47,33 +48,32 @@ fn phase_2(name: &str) -> Stack {
 #[ignore = "soak: 10 min"]
 fn a_switchover_under_load_loses_doubles_and_fails_nothing_whether_it_is_watched_or_killed() {
     let stack = phase_2("switchovers");
+    let journal = Journal::of(&stack);
     let (mut holds, mut floors, mut kills, mut in_hold) = (Vec::new(), Vec::new(), 0, 0);
     let variants = ["watched", "killed", FLOOR, "watched", "killed"];
-    let times = runs() + runs().div_ceil(4);
-    let series = Series::of("switchover", times, &variants);
-    let summary = series.run(&stack, |variant, pulse| {
-        let before = epoch(&stack);
+    let series = Series::of("switchover", runs() + runs().div_ceil(4), &variants);
+    let act = |variant: &str, _: &Pulse| {
+        journal.skip();
         match variant {
             FLOOR => {
                 let held = floor(&stack, &[])["held_ms"].as_u64();
                 floors.push(Duration::from_millis(held.expect("it tells its hold")));
-                return wait_for_standbys(&stack, STANDBYS);
+                return;
             }
             "watched" => holds.push(Duration::from_millis(switchover(&stack))),
             _ => {
                 kills += 1;
-                let killed = killed_when_held(&stack, &["db", "switchover"], pulse);
-                wait_until_over(&stack, before, STANDBYS);
-                let is_within = killed.is_some_and(|it| was_held(&stack, before + 1, it));
-                in_hold += usize::from(is_within);
+                let switchover = ["db", "switchover"];
+                in_hold += usize::from(killed_at(&stack, &switchover, &journal, "holding"));
             }
         }
-        assert!(wait_until_over(&stack, before, STANDBYS), "it has moved");
-    });
-    println!("{in_hold} of {kills} command line tools were killed between hold and release");
+        journal.must_have_moved();
+    };
+    let summary = series.run(&stack, act, || wait_for_standbys(&stack, STANDBYS));
+    println!("{in_hold} of {kills} command line tools were killed when the hold began");
     compare(&holds, &floors);
     summary.must_have_passed();
-    assert!(2 * in_hold >= kills, "most were killed within the hold");
+    assert_eq!(in_hold, kills, "each was killed when its hold began");
 }
 
 fn compare(holds: &[Duration], floors: &[Duration]) {
@@ -112,9 +112,8 @@ fn pgbench_through_the_pooler_ends_without_an_error_and_with_balances_that_agree
     let running = bench.start(Duration::from_secs(60));
     let mut moved = 0;
     while moved < 3 || !running.is_nearly_over() {
-        let before = epoch(&stack);
         switchover(&stack);
-        assert!(wait_until_over(&stack, before, STANDBYS));
+        wait_for_standbys(&stack, STANDBYS);
         moved += 1;
     }
     let done = running.finish();
@@ -128,10 +127,11 @@ fn pgbench_through_the_pooler_ends_without_an_error_and_with_balances_that_agree
 fn without_a_hold_requests_fail_and_the_checker_says_so() {
     let stack = phase_2("no-hold");
     let mut checker = Checker::new(&stack);
-    let run = checker.during("a switchover without a hold", |_| {
-        floor(&stack, &["hold"]);
-        wait_for_standbys(&stack, STANDBYS);
-    });
+    let run = checker.during_and_then(
+        "a switchover without a hold",
+        |_| drop(floor(&stack, &["hold"])),
+        || wait_for_standbys(&stack, STANDBYS),
+    );
     println!("{run}");
     assert!(run.verdict.has(Kind::FailedRequest), "{run}");
 }

@@ -94,7 +94,7 @@ def switch(stack: Stack, without: set[str]) -> dict:
     docker("exec", old, *PATRONI, "pause", "--wait")
     # It would point the pooler back while the store still tells the old primary.
     agent = stack.agent()
-    docker("pause", agent)
+    docker("stop", agent)
     steps = {}
 
     def note(step: str, answer: dict):
@@ -121,7 +121,7 @@ def switch(stack: Stack, without: set[str]) -> dict:
         if "fence" not in without:
             wait_for_leader(stack, new)
     finally:
-        docker("unpause", agent)
+        docker("start", agent)
     if "fence" not in without:
         docker("exec", new, *PATRONI, "resume", "--wait")
     for hand in (source, target, pooler):
@@ -137,7 +137,7 @@ def wait_for_leader(stack: Stack, member: str):
         told = json.loads(docker("exec", member, *PATRONI, "list", "-f", "json"))
         if any(one["Member"] == name and one["Role"] == "Leader" for one in told):
             return
-        time.sleep(0.1)
+        time.sleep(0.5)
     raise SystemExit(f"{name} does not lead after 60 s")
 
 

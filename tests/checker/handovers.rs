@@ -1,17 +1,107 @@
 //! `scalectl db switchover` from outside: asked for, killed, and what the agent's journal says.
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::population::Pulse;
-use super::reading;
 use crate::support::{Stack, program, run};
 
+const IMAGE: &str = concat!("scalectl/postgres:", env!("CARGO_PKG_VERSION"));
+/// Who may read the agent's volumes.
+const AGENT: &str = "65532:65532";
 /// No write for so long: under 250 writes a second that is a hold.
 const SILENCE: Duration = Duration::from_millis(60);
-const JOURNAL: &str = "/journal/handovers.jsonl";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The agent's journal of handovers, entry by entry as they are written.
+pub struct Journal {
+    container: String,
+    tail: Child,
+    entries: Receiver<Value>,
+}
+
+impl Journal {
+    /// What is written from now on. A container reads the volume: to ask the engine for the
+    /// file again and again would be a load of its own.
+    pub fn of(stack: &Stack) -> Self {
+        let container = format!("{}-journal", stack.name);
+        let volume = format!("{}_agent-journal:/journal:ro", stack.name);
+        let mut command = Command::new("docker");
+        command.args(["run", "--rm", "--name", &container, "--user", AGENT]);
+        command.args([
+            "--network",
+            "none",
+            "--volume",
+            &volume,
+            "--entrypoint",
+            "sh",
+            IMAGE,
+        ]);
+        // The first line says that it is there.
+        let follow = "echo; exec timeout 7200 tail -n 0 -F /journal/handovers.jsonl 2>/dev/null";
+        command.args(["-c", follow]);
+        let mut tail = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("docker starts");
+        let mut lines = BufReader::new(tail.stdout.take().expect("it is piped")).lines();
+        let first = lines.next();
+        assert!(matches!(first, Some(Ok(_))), "the journal is followed");
+        let (told, entries) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let entry = serde_json::from_str(&line).unwrap_or_default();
+                if told.send(entry).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            container,
+            tail,
+            entries,
+        }
+    }
+
+    /// Waits for an entry of that stage: a word, or the key of one that says more.
+    pub fn wait_for(&self, stage: &str, patience: Duration) -> Option<Value> {
+        let give_up = Instant::now() + patience;
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            match self.entries.recv_timeout(left) {
+                Ok(entry) if entry["stage"] == stage || entry["stage"][stage].is_object() => {
+                    return Some(entry);
+                }
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// Waits until the handover is over; the primary must have moved.
+    pub fn must_have_moved(&self) {
+        let done = self.wait_for("done", PATIENCE).unwrap_or_default();
+        assert_eq!(done["stage"]["done"]["moved"], true, "it moved: {done}");
+    }
+
+    /// What was written so far is of no interest.
+    pub fn skip(&self) {
+        while self.entries.try_recv().is_ok() {}
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _ = run(Command::new("docker").args(["rm", "--force", &self.container]));
+        let _ = self.tail.wait();
+    }
+}
 
 /// The milliseconds that one switchover held writes, from PAUSE to RESUME, as the agent tells.
 pub fn switchover(stack: &Stack) -> u64 {
@@ -21,76 +111,39 @@ pub fn switchover(stack: &Stack) -> u64 {
     held.unwrap_or_else(|| panic!("it tells how long writes were held: {told}"))
 }
 
-/// Starts a command and ends it with SIGKILL as soon as clients wait; when that was. Nothing
-/// if it ended before.
-pub fn killed_when_held(stack: &Stack, args: &[&str], pulse: &Pulse) -> Option<SystemTime> {
-    let mut child = Command::new(program())
-        .args(args)
-        .current_dir(&stack.folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("scalectl starts");
-    let give_up = Instant::now() + Duration::from_secs(120);
+/// Starts scalectl and ends it with SIGKILL as soon as the journal has an entry of that
+/// stage; whether it came to that. It is written just before writes are held.
+pub fn killed_at(stack: &Stack, args: &[&str], journal: &Journal, stage: &str) -> bool {
+    let mut child = started(stack, args);
+    let came = journal.wait_for(stage, PATIENCE).is_some();
+    came & killed(&mut child)
+}
+
+/// Starts scalectl and ends it with SIGKILL as soon as clients wait; whether it was still
+/// there. On a machine that is too busy clients wait without a hold, too.
+pub fn killed_when_held(stack: &Stack, args: &[&str], pulse: &Pulse) -> bool {
+    let mut child = started(stack, args);
+    let give_up = Instant::now() + PATIENCE;
     while !pulse.wait_for_silence(SILENCE, Duration::from_millis(100)) {
         let ended = child.try_wait().expect("the child is ours");
         if ended.is_some() || Instant::now() > give_up {
             break;
         }
     }
+    killed(&mut child)
+}
+
+fn started(stack: &Stack, args: &[&str]) -> Child {
+    let mut command = Command::new(program());
+    command.args(args).current_dir(&stack.folder);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("scalectl starts")
+}
+
+/// Whether there was still something to kill.
+fn killed(child: &mut Child) -> bool {
     let is_there = child.try_wait().expect("the child is ours").is_none();
     child.kill().expect("a child may be killed");
     child.wait().expect("the child is ours");
-    is_there.then(SystemTime::now)
-}
-
-/// The agent's journal, an entry a line.
-pub fn journal(stack: &Stack) -> Vec<Value> {
-    let agent = stack.instances("agent");
-    let from = format!("{}:{JOURNAL}", agent.first().expect("an agent runs"));
-    let copied = run(Command::new("docker").args(["cp", &from, "-"]));
-    if copied.code != 0 {
-        return Vec::new();
-    }
-    // A tar stream: the lines of its one file stand between blocks of zeros.
-    let lines = copied.out.split(['\n', '\0']);
-    lines
-        .filter(|line| line.starts_with("{\"epoch\""))
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
-}
-
-/// How many handovers have begun.
-pub fn epoch(stack: &Stack) -> u64 {
-    let last = journal(stack).pop();
-    last.and_then(|it| it["epoch"].as_u64()).unwrap_or(0)
-}
-
-/// Waits until a handover later than that epoch is over and its standbys follow; whether
-/// the primary moved.
-pub fn wait_until_over(stack: &Stack, later_than: u64, standbys: usize) -> bool {
-    let give_up = Instant::now() + Duration::from_secs(120);
-    let moved = loop {
-        let last = journal(stack).pop().unwrap_or_default();
-        let done = &last["stage"]["done"];
-        if last["epoch"].as_u64() > Some(later_than) && done.is_object() {
-            break done["moved"] == true;
-        }
-        assert!(Instant::now() < give_up, "over within 2 min, but: {last}");
-        std::thread::sleep(Duration::from_millis(100));
-    };
-    reading::wait_for_standbys(stack, standbys);
-    moved
-}
-
-/// Whether that moment lies between the hold and the release of that handover.
-pub fn was_held(stack: &Stack, epoch: u64, moment: SystemTime) -> bool {
-    let entries = journal(stack);
-    let mut of_it = entries.iter().filter(|it| it["epoch"] == epoch);
-    let at = |entry: &Value| entry["at_ms"].as_u64().unwrap_or(0);
-    let held = of_it.find(|it| it["stage"] == "holding").map(at);
-    let released = of_it.find(|it| it["stage"] == "promoted").map(at);
-    let moment = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let moment = u64::try_from(moment.as_millis()).unwrap_or(0);
-    held.is_some_and(|held| held <= moment) && released.is_some_and(|it| moment <= it)
+    is_there
 }

@@ -47,12 +47,14 @@ pub fn primary(stack: &Stack) -> String {
     }
 }
 
-/// Waits until as many standbys as that follow the primary.
+/// Waits until as many standbys as that follow the primary. Not for under a load: each
+/// question starts a process in a container.
 pub fn wait_for_standbys(stack: &Stack, count: usize) {
     let give_up = Instant::now() + Duration::from_secs(90);
     let ask = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+    let primary = primary(stack);
     loop {
-        let said = psql(&primary(stack), "postgres", ask);
+        let said = psql(&primary, "postgres", ask);
         if said.out.trim() == count.to_string() {
             return;
         }
@@ -62,7 +64,7 @@ pub fn wait_for_standbys(stack: &Stack, count: usize) {
             said.out,
             said.err
         );
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(300));
     }
 }
 

@@ -71,9 +71,15 @@ impl Series {
         }
     }
 
-    /// Does that each time; it is told the variant. A checker that has found something
-    /// is replaced, so that each failure is of one case.
-    pub fn run(self, stack: &Stack, mut action: impl FnMut(&str, &Pulse)) -> Summary {
+    /// Does that each time; it is told the variant. What is to be waited for before the
+    /// next time is `settle`'s, without load. A checker that has found something is
+    /// replaced, so that each failure is of one case.
+    pub fn run(
+        self,
+        stack: &Stack,
+        mut action: impl FnMut(&str, &Pulse),
+        mut settle: impl FnMut(),
+    ) -> Summary {
         let mut summary = Summary {
             name: self.name,
             ..Summary::default()
@@ -83,7 +89,8 @@ impl Series {
         let left = self.cases.iter();
         for case in left.filter(|case| !before.contains(&case.name)) {
             let checking = checker.get_or_insert_with(|| Checker::new(stack));
-            let run = checking.during(&case.name, |pulse| action(case.variant, pulse));
+            let act = |pulse: &Pulse| action(case.variant, pulse);
+            let run = checking.during_and_then(&case.name, act, &mut settle);
             println!("{run}");
             println!("json: {}", run.json());
             if !summary.take_in(case.variant, &run) {
