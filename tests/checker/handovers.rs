@@ -107,6 +107,7 @@ impl Drop for Journal {
 pub fn switchover(stack: &Stack) -> u64 {
     let told = stack.must(&["--output", "json", "db", "switchover"]).out;
     let told: Value = serde_json::from_str(&told).unwrap_or_default();
+    eprintln!("switchover: {told}");
     let held = told["held_ms"].as_u64();
     held.unwrap_or_else(|| panic!("it tells how long writes were held: {told}"))
 }

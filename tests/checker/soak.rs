@@ -38,7 +38,9 @@ pub struct Summary {
     pub passed: usize,
     pub failed: Vec<String>,
     pub by_variant: BTreeMap<&'static str, Felt>,
+    /// Of the last checker.
     pub operations: u64,
+    pub worst_staleness: Duration,
 }
 
 /// What clients felt of one variant, a figure for each time.
@@ -48,7 +50,6 @@ pub struct Felt {
     pub stalls: Vec<Duration>,
     /// The longest time without any acknowledged write.
     pub silences: Vec<Duration>,
-    pub worst_staleness: Duration,
 }
 
 /// How often a series does what it does.
@@ -108,7 +109,7 @@ impl Summary {
         let felt = self.by_variant.entry(variant).or_default();
         felt.stalls.push(run.figures.longest_write);
         felt.silences.push(run.figures.longest_silence);
-        felt.worst_staleness = felt.worst_staleness.max(run.verdict.worst_staleness);
+        self.worst_staleness = self.worst_staleness.max(run.verdict.worst_staleness);
         self.operations = run.verdict.operations.values().flatten().sum();
         let is_sound = run.verdict.is_sound();
         if is_sound {
@@ -131,7 +132,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (passed, failed) = (self.passed, self.failed.len());
         write!(f, "{}: {passed} passed, {failed} failed", self.name)?;
-        write!(f, "; {} operations", self.operations)?;
+        let staleness = ms(self.worst_staleness);
+        write!(
+            f,
+            "; {} operations; replicas at most {staleness} ms behind",
+            self.operations
+        )?;
         for (variant, felt) in &self.by_variant {
             write!(f, "\n  {variant}: {felt}")?;
         }
@@ -145,12 +151,11 @@ impl fmt::Display for Felt {
         write!(
             f,
             "the longest wait for a write: median {} ms, worst {} ms; no write acknowledged: \
-             median {} ms, worst {} ms; replicas at most {} ms behind ({} times)",
+             median {} ms, worst {} ms ({} times)",
             ms(median(self.stalls.clone())),
             worst(&self.stalls),
             ms(median(self.silences.clone())),
             worst(&self.silences),
-            ms(self.worst_staleness),
             self.stalls.len()
         )
     }
