@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -42,7 +42,8 @@ impl Journal {
             IMAGE,
         ]);
         // The first line says that it is there.
-        let follow = "echo; exec timeout 7200 tail -n 0 -F /journal/handovers.jsonl 2>/dev/null";
+        let follow =
+            "echo; exec timeout 7200 tail -s 0.01 -n 0 -F /journal/handovers.jsonl 2>/dev/null";
         command.args(["-c", follow]);
         let mut tail = command
             .stdin(Stdio::null())
@@ -84,10 +85,13 @@ impl Journal {
         }
     }
 
-    /// Waits until the handover is over; the primary must have moved.
-    pub fn must_have_moved(&self) {
+    /// Waits until the handover is over; the primary must have moved. When writes flowed
+    /// again, in milliseconds since 1970.
+    pub fn must_have_moved(&self) -> u64 {
+        let promoted = self.wait_for("promoted", PATIENCE).unwrap_or_default();
         let done = self.wait_for("done", PATIENCE).unwrap_or_default();
         assert_eq!(done["stage"]["done"]["moved"], true, "it moved: {done}");
+        promoted["at_ms"].as_u64().expect("it was promoted")
     }
 
     /// What was written so far is of no interest.
@@ -113,11 +117,14 @@ pub fn switchover(stack: &Stack) -> u64 {
 }
 
 /// Starts scalectl and ends it with SIGKILL as soon as the journal has an entry of that
-/// stage; whether it came to that. It is written just before writes are held.
-pub fn killed_at(stack: &Stack, args: &[&str], journal: &Journal, stage: &str) -> bool {
+/// stage, which is written before the act. When that was, in milliseconds since 1970.
+pub fn killed_at(stack: &Stack, args: &[&str], journal: &Journal, stage: &str) -> Option<u64> {
     let mut child = started(stack, args);
     let came = journal.wait_for(stage, PATIENCE).is_some();
-    came & killed(&mut child)
+    let is_killed = killed(&mut child);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+    (came && is_killed).then_some(now)
 }
 
 /// Starts scalectl and ends it with SIGKILL as soon as clients wait; whether it was still
