@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import signal
+import struct
 import threading
 import time
 
@@ -29,6 +30,18 @@ STEP_SECONDS = 0.002
 # A promotion that was asked for just after the upstream went can be slept through: asked again.
 ASK_AGAIN_SECONDS = 0.012
 LOCK_SECONDS = 60
+# ControlFileData begins with a system id (8 bytes), its version (4), another version (4) and the
+# state (4), a number of DBState. Source: PostgreSQL, src/include/catalog/pg_control.h.
+CONTROL_VERSION = 1700
+CONTROL_STATES = (
+    "starting up",
+    "shut down",
+    "shut down in recovery",
+    "shutting down",
+    "in crash recovery",
+    "in archive recovery",
+    "in production",
+)
 
 
 class Refused(Exception):
@@ -94,7 +107,7 @@ class Handover:
         self.need_pause()
         if self.is_fenced_by(epoch):
             self.wait_for_end(deadline)
-            if self.server.controldata().get("Database cluster state") == "shut down in recovery":
+            if self.control_state() == "shut down in recovery":
                 raise Refused("its data are a standby's")
             self.take_fence_away()
         elif self.is_standby():
@@ -177,8 +190,15 @@ class Handover:
         return False
 
     def is_standby(self):
-        state = self.server.controldata().get("Database cluster state", "")
-        return os.path.exists(self.mark()) or "recovery" in state
+        return os.path.exists(self.mark()) or self.control_state() in ("shut down in recovery", "in archive recovery")
+
+    def control_state(self):
+        """As pg_controldata tells it, which takes some ms to start: writes wait meanwhile."""
+        with open(os.path.join(self.server.data_dir, "global", "pg_control"), "rb") as file:
+            version, number = struct.unpack_from("=I4xi", file.read(20), 8)
+        if version != CONTROL_VERSION or number not in range(len(CONTROL_STATES)):
+            return self.server.controldata().get("Database cluster state", "unknown")
+        return CONTROL_STATES[number]
 
     def put(self, path, text):
         with open(path, "w") as file:
@@ -195,7 +215,7 @@ class Handover:
             sync(self.server.data_dir)
 
     def is_shut_down(self):
-        return self.server.controldata().get("Database cluster state") in ("shut down", "shut down in recovery")
+        return self.control_state() in ("shut down", "shut down in recovery")
 
     @contextlib.contextmanager
     def session(self):
