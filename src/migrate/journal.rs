@@ -138,12 +138,22 @@ impl Journal {
         self.migrations.last().filter(|it| it.ended.is_none())
     }
 
+    /// Whether somebody else has taken that entry's migration on since its writer did:
+    /// then it counts no more.
+    pub fn is_overtaken(&self, entry: &Entry) -> bool {
+        let same = self.migrations.iter().rfind(|it| it.id == entry.id);
+        same.is_some_and(|it| entry.epoch < it.epoch)
+    }
+
     /// The number of the next migration.
     pub fn next_id(&self) -> u64 {
         self.migrations.last().map_or(0, |it| it.id) + 1
     }
 
     fn take_in(&mut self, entry: &Entry) {
+        if self.is_overtaken(entry) {
+            return;
+        }
         match (Migration::begun(entry), self.migrations.last_mut()) {
             // The reply to its first entry was lost, and it was written again.
             (Some(begun), Some(last)) if last.id == begun.id => {}
@@ -247,6 +257,8 @@ impl Migration {
                 (self.start, self.goal, self.next) = (*start, *goal, 0);
                 self.is_turned_back = !self.is_turned_back;
                 (self.under_way, self.trouble) = (None, None);
+                // Noted for the other way.
+                self.timeline = None;
             }
             Event::Started { index, step } => {
                 self.next = *index;
@@ -277,6 +289,17 @@ impl Migration {
                 });
             }
         }
+    }
+
+    /// The rungs from and to which it leads once it is turned back: to where it began,
+    /// or, if it was turned already, to where it was to go first.
+    pub fn turn(&self, ladder: &Ladder) -> (usize, usize) {
+        let to = if self.is_turned_back {
+            self.to
+        } else {
+            self.from
+        };
+        (self.rung, ladder.rung_of(to))
     }
 
     /// The phase that its course leads to now.
@@ -358,6 +381,19 @@ mod tests {
         let again = line(Event::TurnedBack { start: 1, goal: 3 }, 3);
         let journal = Journal::read(&(begun() + &back + &again));
         assert_eq!(journal.open().unwrap().leads_to(), 2);
+    }
+
+    #[test]
+    fn what_an_owner_writes_after_another_has_taken_on_counts_no_more() {
+        let taken = line(Event::TakenOver, 2);
+        let text = begun() + &started(0, 1) + &taken;
+        let before = Journal::read(&text);
+        let late = started(1, 2);
+        let entry: Entry = serde_json::from_str(&late).unwrap();
+        assert!(before.is_overtaken(&entry));
+        assert_eq!(Journal::read(&(text + &late)), before);
+        let new: Entry = serde_json::from_str(&taken).unwrap();
+        assert!(!before.is_overtaken(&new), "its own entries count");
     }
 
     #[test]

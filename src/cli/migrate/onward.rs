@@ -26,13 +26,18 @@ pub async fn resume(context: &Context, how: HowArgs) -> Result<(), CommandError>
 
 pub async fn abort(context: &Context, how: HowArgs) -> Result<(), CommandError> {
     let open = Open::look(context).await?;
-    if open.migration.is_turned_back {
+    if open.migration.is_turned_back && open.migration.trouble.is_none() {
         return open.take_on(context, how, "migrate abort", None).await;
     }
     if open.migration.is_past_return {
         return Err(MigrateError::PastReturn.into());
     }
-    let turn = open.turn();
+    let turn = open.migration.turn(&open.ladder);
+    if open.migration.is_turned_back {
+        let to = open.migration.to;
+        let told = format!("it cannot be taken back as it stands: going on to phase {to}");
+        context.printer.say(&told);
+    }
     open.ask(context, how, turn)?;
     open.take_on(context, how, "migrate abort", Some(turn))
         .await
@@ -101,12 +106,6 @@ impl Open {
             }
         }
         Ok(())
-    }
-
-    /// From where it is, or is on its way to, back to where it began.
-    fn turn(&self) -> (usize, usize) {
-        let goal = self.ladder.rung_of(self.migration.from);
-        (self.migration.rung, goal)
     }
 
     async fn take_on(

@@ -294,3 +294,32 @@ fn data_stay_when_somebody_took_over_while_members_left() {
     assert!(site.is_at(&large()), "every member is back with its data");
     assert!(site.destroyed.is_empty());
 }
+
+#[test]
+fn one_that_cannot_be_taken_back_can_go_on_to_where_it_was_to() {
+    let ladder = ladder();
+    let acts = undisturbed(1, 2).acts;
+    let mut met = 0;
+    for number in 1..=acts {
+        let mut site = killed(&origin(1), &ladder, (1, 2), Death::After(number));
+        if site.journal().open().is_none_or(|open| open.is_past_return) {
+            continue;
+        }
+        site.takes_over_at_leaving = true;
+        let mut hand = Hand {
+            ladder: &ladder,
+            site: &mut site,
+        };
+        if let Err(error) = block_on(hand.abort()) {
+            assert!(matches!(error, DriveError::TookOver { .. }), "{error}");
+            assert!(hand.site.journal().open().unwrap().trouble.is_some());
+            hand.site.takes_over_at_leaving = false;
+            block_on(hand.abort()).unwrap();
+            assert!(hand.site.is_at(&large()), "after act {number}");
+            met += 1;
+        }
+        let kept = "shop_db-1-data".to_owned();
+        assert!(!site.destroyed.contains(&kept));
+    }
+    assert!(met > 0, "nobody took over in any of {acts} cases");
+}

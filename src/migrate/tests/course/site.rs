@@ -214,10 +214,8 @@ impl Hand<'_> {
     pub async fn abort(&mut self) -> Result<(), DriveError<Killed>> {
         let open = self.site.journal().open().cloned();
         let migration = open.expect("one is open");
-        let event = Event::TurnedBack {
-            start: migration.rung,
-            goal: self.ladder.rung_of(migration.from),
-        };
+        let (start, goal) = migration.turn(self.ladder);
+        let event = Event::TurnedBack { start, goal };
         let mut drive = self.drive(migration);
         drive.note(event).await.map_err(DriveError::Site)?;
         drive.run(|_| ()).await
