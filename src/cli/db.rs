@@ -73,7 +73,7 @@ pub async fn run(args: &DbArgs, context: &Context) -> Result<ExitCode, CommandEr
             lock::held(args.lock, context, &engine, wanted("db restore"), work).await
         }
         Verb::Switchover(args) => {
-            let work = async |_| switchover::run(args, context, &engine, &project, &observed).await;
+            let work = async |_| switchover::run(args, context, &engine, &project).await;
             lock::held(args.lock, context, &engine, wanted("db switchover"), work).await?;
             Ok(ExitCode::SUCCESS)
         }

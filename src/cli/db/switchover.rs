@@ -50,9 +50,11 @@ pub async fn run(
     context: &Context,
     engine: &DockerEngine,
     project: &str,
-    observed: &Observed,
 ) -> Result<(), CommandError> {
-    let agent = agent(project, observed)?;
+    // Under the lock: whoever had it may have changed all of it.
+    let observed = context.look(engine, project).await?;
+    context.refuse_migrating(project, &observed)?;
+    let agent = agent(project, &observed)?;
     let report = ask(engine, &agent, args.to.as_deref(), args.max_hold).await?;
     match context.printer.format {
         Format::Json => context.printer.json(&report),
