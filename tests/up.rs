@@ -78,7 +78,11 @@ fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request
 fn a_larger_phase_keeps_the_data_when_the_app_may_be_away(stack: &Stack) {
     let refused = stack.scalectl(&["up", "--phase", "2"]);
     assert_eq!(refused.code, 4, "a running stack stays in its phase");
-    assert!(refused.err.contains("scalectl down"), "{}", refused.err);
+    assert!(
+        refused.err.contains("scalectl migrate --to 2"),
+        "it is told what moves it: {}",
+        refused.err
+    );
     stack.must(&["down"]);
     stack.must(&["up", "--phase", "2"]);
     let (code, body) = stack.request("GET", "/orders/first", "");
