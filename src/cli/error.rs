@@ -114,7 +114,7 @@ pub enum CommandError {
     #[diagnostic(
         code(scalectl::cli::switchover_went_back),
         help(
-            "no write was lost; a longer `--max-hold` gives it more time, `scalectl logs agent` tells each step"
+            "no write was lost; `scalectl logs agent` tells each step, and a longer `--max-hold` gives more time where writes were held"
         )
     )]
     SwitchoverWentBack { why: String },

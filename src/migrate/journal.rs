@@ -179,25 +179,12 @@ impl Migration {
             return None;
         };
         Some(Self {
-            id: entry.id,
-            from: *from,
-            to: *to,
             fingerprint: fingerprint.clone(),
             owner: entry.owner.clone(),
             epoch: entry.epoch,
             begun_at_ms: entry.at_ms,
             last_at_ms: entry.at_ms,
-            is_turned_back: false,
-            start: *start,
-            goal: *goal,
-            rung: *start,
-            next: 0,
-            under_way: None,
-            trouble: None,
-            is_past_return: false,
-            timeline: None,
-            held_ms: None,
-            ended: None,
+            ..Self::untaken((entry.id, *from, *to), (*start, *goal))
         })
     }
 
@@ -210,6 +197,14 @@ impl Migration {
             false => rung + 1,
         };
         Self {
+            rung,
+            ..Self::untaken((id, from, to), (start, usize::MAX))
+        }
+    }
+
+    /// One of which no step is known.
+    fn untaken((id, from, to): (u64, u8, u8), (start, goal): (usize, usize)) -> Self {
+        Self {
             id,
             from,
             to,
@@ -220,8 +215,8 @@ impl Migration {
             last_at_ms: 0,
             is_turned_back: false,
             start,
-            goal: usize::MAX,
-            rung,
+            goal,
+            rung: start,
             next: 0,
             under_way: None,
             trouble: None,
