@@ -27,6 +27,7 @@ from patroni.psycopg import connect
 logger = logging.getLogger(__name__)
 AGENT = "agent"
 STEP_SECONDS = 0.002
+LOOK_SECONDS = 0.05
 # A promotion that was asked for just after the upstream went can be slept through: asked again.
 ASK_AGAIN_SECONDS = 0.012
 LOCK_SECONDS = 60
@@ -72,6 +73,16 @@ class Handover:
             "control": control.get("Database cluster state", "unknown"),
             "checkpoint_lsn": control.get("Latest checkpoint location"),
         }
+
+    def paused(self, deadline):
+        """Waits until this Patroni itself goes by it that automatic failover is off. What its REST API
+        tells (`pause`) is of the store, which may be news to the round that it is in."""
+        while not global_config.is_paused:
+            if time.monotonic() > deadline:
+                raise TimeoutError("this member has not taken in that automatic failover is off")
+            self.patroni.ha.wakeup()
+            time.sleep(LOOK_SECONDS)
+        return {}
 
     def prepare(self, deadline):
         """A checkpoint now, so that the next one, within the hold, is short."""
@@ -247,7 +258,7 @@ def sync(folder):
         os.close(handle)
 
 
-VERBS = ("prepare", "fence", "revive", "wake", "replayed", "promote")
+VERBS = ("paused", "prepare", "fence", "revive", "wake", "replayed", "promote")
 
 
 @check_access

@@ -94,7 +94,7 @@ impl Members {
     }
 
     /// Has automatic failover switched off or on in the store; members take it in
-    /// a moment later.
+    /// a moment later (the verb `paused` waits for that).
     pub async fn pause(&self, name: &str, paused: bool) -> Result<(), StepError> {
         let member = self.find(name)?;
         let value = if paused { json!(true) } else { Value::Null };
@@ -113,23 +113,6 @@ impl Members {
             }
             .into()),
         }
-    }
-
-    /// Whether that member itself has taken in that automatic failover is off.
-    pub async fn is_paused(&self, name: &str) -> Result<bool, StepError> {
-        #[derive(Deserialize)]
-        struct Own {
-            #[serde(default)]
-            pause: bool,
-        }
-        let url = at(&self.find(name)?, "/patroni");
-        let heard = self.client.ask("GET", &url, None, PATIENCE).await?;
-        let read = serde_json::from_slice::<Own>(&heard.answer.body);
-        let read = read.map_err(|source| CallError::Json {
-            url: url.to_string(),
-            source,
-        })?;
-        Ok(read.pause)
     }
 
     /// The cluster as that member sees it.

@@ -18,12 +18,12 @@ mod recovery;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use self::clock::Hold;
 use self::journal::{Journal, Stage};
@@ -224,15 +224,11 @@ impl Handover {
             .members
             .ask(to, "prepare", PREPARE_PATIENCE, Value::Null);
         checkpoint.await?;
-        let deadline = Instant::now() + PAUSE_PATIENCE;
         for member in [from, to] {
-            while !self.members.is_paused(member).await? {
-                if Instant::now() > deadline {
-                    let late = format!("{member} does not take in that automatic failover is off");
-                    return Err(StepError::Late(late));
-                }
-                sleep(LOOK_EVERY).await;
-            }
+            let paused = self
+                .members
+                .ask(member, "paused", PAUSE_PATIENCE, Value::Null);
+            paused.await?;
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ impl Cluster {
         self.members[at].set(
             "GET /patroni",
             200,
-            &format!(r#"{{"state":"running","role":"{role}","pause":true}}"#),
+            &format!(r#"{{"state":"running","role":"{role}"}}"#),
         );
     }
 

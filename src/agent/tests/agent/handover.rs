@@ -17,7 +17,7 @@ impl Cluster {
     pub(super) fn members_obey(&self) {
         for member in &self.members {
             member.set("PATCH /config", 200, "{}");
-            for verb in ["prepare", "revive", "wake", "replayed", "promote"] {
+            for verb in ["paused", "prepare", "revive", "wake", "replayed", "promote"] {
                 member.set(&format!("POST /handover {verb}"), 200, "{}");
             }
             member.set("POST /handover fence", 200, FENCED);
@@ -89,6 +89,8 @@ fn the_old_primary_is_fenced_before_the_new_one_is_promoted_all_of_it_behind_the
     let order = [
         old.changes_at()[0].0,
         when(old, "prepare").unwrap(),
+        when(old, "paused").unwrap(),
+        when(new, "paused").unwrap(),
         paused[0],
         when(old, "fence").unwrap(),
         when(new, "replayed").unwrap(),
@@ -105,6 +107,19 @@ fn the_old_primary_is_fenced_before_the_new_one_is_promoted_all_of_it_behind_the
     let replayed = new.changes();
     let replayed = replayed.iter().find(|it| it.contains("replayed")).unwrap();
     assert!(replayed.contains(r#""lsn":"0/5000028""#), "{replayed}");
+}
+
+#[test]
+fn nothing_is_held_while_a_member_still_goes_by_automatic_failover() {
+    let (cluster, console, _agent) = started();
+    cluster.members_obey();
+    cluster.members[1].set("POST /handover paused", 500, r#"{"error":"not yet"}"#);
+    let (code, told) = cluster.switch(&["--to", "db-2"], || {});
+    assert_ne!(code, Some(0), "{told}");
+    assert!(told.contains("nothing was held yet"), "{told}");
+    assert!(moments(&console).0.is_empty(), "no transaction waited");
+    assert!(!cluster.asked(0, "fence"), "db-1 was left alone");
+    assert!(failover_is_on_since(&cluster.members[0]).is_some());
 }
 
 #[test]
