@@ -26,9 +26,13 @@ def timed(command: list[str], folder: Path) -> float:
         # Not `wait(timeout)`, which only looks now and then: up to 50 ms too late.
         limit = threading.Timer(LIMIT_SECONDS, process.kill)
         limit.start()
-        process.wait()
-        took = time.perf_counter() - began
-        limit.cancel()
+        try:
+            process.wait()
+            took = time.perf_counter() - began
+        finally:
+            # Also when this process is told to end: neither outlives it.
+            limit.cancel()
+            process.kill()
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{log.read_text()}")
     return took

@@ -86,7 +86,7 @@ def idle(found: dict) -> str:
     total, cores = sum(it["memory"] for it in services.values()), sum(it["cores"] for it in services.values())
     rows.append(["**all of the stack**", f"**{megabytes(total)}**", f"**{cores * 100:.2f} %**"])
     rows.append([f"{found['shims']} shims of the engine", megabytes(found["shims_memory"]), ""])
-    rows.append(["engine, containerd and shims", megabytes(found["engine_memory"] + found["shims_memory"]), f"{found['engine_cores'] * 100:.2f} %"])
+    rows.append(["engine, containerd, shims (and health checks, where the kernel does not count containers)", megabytes(found["engine_memory"] + found["shims_memory"]), f"{found['engine_cores'] * 100:.2f} %"])
     return table(["phase 1 at rest", "memory (PSS)", f"of one core, over {found['seconds']:.0f} s"], rows)
 
 
