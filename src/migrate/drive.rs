@@ -150,7 +150,7 @@ impl<S: Site> Drive<'_, S> {
     /// The step that did not come to its end. The journal says so, too, if it can.
     pub async fn run(&mut self, mut tell: impl FnMut(Told)) -> Result<(), DriveError<S::Error>> {
         let steps = course(self.ladder, self.migration.start, self.migration.goal);
-        if self.is_unmarked() {
+        if self.migration.is_untouched() {
             self.mark().await?;
         }
         for (index, step) in steps.iter().enumerate().skip(self.migration.next) {
@@ -220,17 +220,6 @@ impl<S: Site> Drive<'_, S> {
                 Ok(Found::default())
             }
         }
-    }
-
-    /// Nothing has changed yet, not even the mark stands.
-    fn is_unmarked(&self) -> bool {
-        let Migration {
-            next,
-            is_turned_back,
-            under_way,
-            ..
-        } = &self.migration;
-        *next == 0 && !is_turned_back && under_way.is_none() && self.migration.is_journaled()
     }
 
     /// Puts the mark beside what is there.

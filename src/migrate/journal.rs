@@ -138,6 +138,13 @@ impl Journal {
         self.migrations.last().filter(|it| it.ended.is_none())
     }
 
+    /// The open one of a stack that bears a mark, or none. Whoever began it may have died
+    /// before the mark was there: then nothing has changed, and it never began.
+    pub fn open_on(&self, mark: Option<Migrating>) -> Option<Open<'_>> {
+        self.open()
+            .filter(|it| mark.is_some() || !it.is_untouched())
+    }
+
     /// Whether somebody else has taken that entry's migration on since its writer did:
     /// then it counts no more.
     pub fn is_overtaken(&self, entry: &Entry) -> bool {
@@ -225,6 +232,12 @@ impl Migration {
             held_ms: None,
             ended: None,
         }
+    }
+
+    /// It was begun, and nothing was done: not even its mark need be there.
+    pub fn is_untouched(&self) -> bool {
+        let is_begun = self.next > 0 || self.under_way.is_some() || self.is_turned_back;
+        self.is_journaled() && self.ended.is_none() && !is_begun
     }
 
     /// Of one whose journal is lost nothing is known but its mark.
@@ -364,6 +377,27 @@ mod tests {
         assert_eq!((open.next, open.rung), (0, 1));
         assert_eq!(open.under_way, Some(settle(1)));
         assert_eq!(journal.next_id(), 5);
+    }
+
+    #[test]
+    fn one_that_was_begun_and_never_marked_is_not_open_and_the_next_one_counts_on() {
+        let mark = Some(Migrating {
+            id: 4,
+            from: 1,
+            to: 2,
+            rung: 0,
+        });
+        let journal = Journal::read(&begun());
+        assert_eq!(journal.open_on(None), None);
+        assert!(journal.open_on(mark).is_some(), "its mark may be there");
+        assert_eq!(journal.next_id(), 5);
+        let journal = Journal::read(&(begun() + &line(Event::TakenOver, 2)));
+        assert_eq!(journal.open_on(None), None);
+        let journal = Journal::read(&(begun() + &started(0, 1)));
+        assert!(
+            journal.open_on(None).is_some(),
+            "a lost mark closes nothing"
+        );
     }
 
     #[test]

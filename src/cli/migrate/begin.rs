@@ -117,7 +117,8 @@ async fn refuse_open(
     observed: &Observed,
 ) -> Result<(), CommandError> {
     let journal = journal::read(engine, project, observed).await?;
-    let open = journal.open().map(|it| (it.from, it.to));
+    let open = journal.open_on(observed.migrating);
+    let open = open.map(|it| (it.from, it.to));
     let marked = observed.migrating.map(|it| (it.from, it.to));
     match open.or(marked) {
         None => Ok(()),

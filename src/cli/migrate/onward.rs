@@ -49,8 +49,12 @@ pub async fn undo(context: &Context, dry_run: bool, how: HowArgs) -> Result<(), 
     let observed = context.look_at_own(&engine, &project).await?;
     let phase = begin::running(context, &project, &observed)?;
     let journal = journal::read(&engine, &project, &observed).await?;
-    let moved = journal.migrations.iter().rev();
-    let mut moved = moved.filter(|it| it.ended.is_none_or(|end| end.phase != it.from));
+    let open = journal.open_on(observed.migrating);
+    let is_moved = |it: &&Migration| match it.ended {
+        Some(end) => end.phase != it.from,
+        None => open.is_some_and(|open| open.id == it.id),
+    };
+    let mut moved = journal.migrations.iter().rev().filter(is_moved);
     match moved.next() {
         Some(open) if open.ended.is_none() => Err(MigrateError::Open {
             project,
@@ -184,7 +188,7 @@ async fn migration(
         }
         read => read?,
     };
-    let open = journal.open().cloned();
+    let open = journal.open_on(observed.migrating).cloned();
     let open = open.or_else(|| observed.migrating.map(Migration::of_mark));
     open.ok_or_else(|| {
         let project = project.to_owned();

@@ -79,7 +79,8 @@ pub async fn status(context: &Context) -> Result<(), CommandError> {
         },
         (read, _) => read?,
     };
-    let open = journal.open();
+    // Without a container for the journal a mark stands for it.
+    let open = journal.open_on(observed.migrating);
     if context.printer.format == Format::Json {
         let printed = context.printer.json(&open);
         return printed.map_err(|source| CommandError::io("print the status", source));
@@ -150,6 +151,7 @@ fn history_text(rows: &[Row<'_>]) -> String {
     let cells = |row: &Row<'_>| {
         let Row { migration, took_ms } = row;
         let ended = match migration.ended {
+            None if migration.is_untouched() => "not begun".to_owned(),
             None => "open".to_owned(),
             Some(end) if end.phase == migration.from => "taken back".to_owned(),
             Some(_) => "done".to_owned(),
