@@ -43,6 +43,7 @@ for host, port, asks in [('edge', 8443, b''), ('pooler', 6432, postgres), ('db-1
 fn values_from_files_reach_the_app_and_the_edge_and_certificates_renew_themselves() {
     let stack = Stack::shop("values");
     short_lives(&stack);
+    a_redirect_is_the_answer_of_a_healthy_app(&stack);
     stack.must(&["up", "--overrides", "overrides"]);
     certificates_are_renewed_without_a_restart_or_a_failed_order(&stack);
 
@@ -68,6 +69,13 @@ fn values_from_files_reach_the_app_and_the_edge_and_certificates_renew_themselve
     another_secret_replaces_the_app_alone(&stack);
     a_renewed_certificate_replaces_nothing(&stack);
     no_value_stands_anywhere(&stack);
+}
+
+/// To the engine's check and to the edge's: else `up` would wait for one of them until its end.
+fn a_redirect_is_the_answer_of_a_healthy_app(stack: &Stack) {
+    let text = stack.text();
+    stack.write(&text.replace("health: /healthz ", "health: /healthz/ "));
+    assert_ne!(text, stack.text(), "the shop's health path is another one");
 }
 
 /// The stack's templates, with certificates that end soon.

@@ -44,7 +44,7 @@ pub fn unix(path: &Path, get: Option<&str>, deadline: Instant) -> Result<(), Pro
 }
 
 fn expect(status: u16, wanted: Option<u16>) -> Result<(), u16> {
-    let is_good = wanted.map_or((200..300).contains(&status), |wanted| status == wanted);
+    let is_good = wanted.map_or((200..400).contains(&status), |wanted| status == wanted);
     if is_good { Ok(()) } else { Err(status) }
 }
 

@@ -25,7 +25,7 @@ pub struct ProbeArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum Check {
-    /// GET a URL and expect 2xx (or `--expect`)
+    /// GET a URL and expect 2xx or 3xx (or `--expect`)
     Http(HttpCheck),
     /// Connect to host:port
     Tcp { address: Address },
@@ -49,7 +49,7 @@ struct HttpCheck {
     /// Connect here instead of to the URL's host: host:port or unix:/path
     #[arg(long)]
     connect: Option<Address>,
-    /// The status to expect instead of 2xx
+    /// The status to expect instead of 2xx or 3xx
     #[arg(long)]
     expect: Option<u16>,
     #[command(flatten)]

@@ -53,7 +53,12 @@ fn http_is_healthy_by_its_status() {
         "http://{}/health",
         serve(b"HTTP/1.0 503 No\r\nContent-Length: 6\r\n\r\nsecret")
     );
+    let elsewhere = format!(
+        "http://{}/",
+        serve(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n")
+    );
     assert!(is_healthy(&["http", &good]));
+    assert!(is_healthy(&["http", &elsewhere]), "a redirect is an answer");
     assert!(!is_healthy(&["http", &bad]));
     assert!(is_healthy(&["http", &bad, "--expect", "503"]));
     assert!(!is_healthy(&["http", &good, "--expect", "200"]));
