@@ -15,6 +15,7 @@ import time
 import psycopg2
 
 DATA = "/var/lib/postgresql/data"
+PERMIT = "/run/postgresql/may-lead"
 RUN = "/run/pgbouncer"
 STEP_SECONDS = 0.002
 ASK_AGAIN_SECONDS = 0.012
@@ -52,6 +53,8 @@ class Member:
 
     def promote(self):
         deadline = time.monotonic()
+        # No standby is promoted without it.
+        open(PERMIT, "w").close()
         while self.one("SELECT pg_is_in_recovery()"):
             if time.monotonic() >= deadline:
                 deadline = time.monotonic() + ASK_AGAIN_SECONDS

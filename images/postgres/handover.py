@@ -6,7 +6,8 @@ or promote a server work only while automatic failover is off (`pause`), and all
 client with the agent's certificate.
 What leads where is never written here: a fenced member has PostgreSQL's own mark in its data
 (standby.signal), so it comes up as a standby whoever starts it. A second mark beside it says which
-handover fenced it: only that one may take the fence away.
+handover fenced it: only that one may take the fence away. And no standby is promoted without a permit
+(`lead`), which Patroni and the agent give: whoever promotes one by hand ends its server.
 
 Tried with Patroni 4.0.7. Next: member.py (who loads this).
 """
@@ -31,6 +32,7 @@ LOOK_SECONDS = 0.05
 # A promotion that was asked for just after the upstream went can be slept through: asked again.
 ASK_AGAIN_SECONDS = 0.012
 LOCK_SECONDS = 60
+PERMIT = "/run/postgresql/may-lead"
 # ControlFileData begins with a system id (8 bytes), its version (4), another version (4) and the
 # state (4), a number of DBState. Source: PostgreSQL, src/include/catalog/pg_control.h.
 CONTROL_VERSION = 1700
@@ -149,6 +151,17 @@ class Handover:
     def promote(self, deadline):
         """Makes this standby the primary, and returns once it takes writes."""
         self.need_pause()
+        permit()
+        try:
+            self.promote_now(deadline)
+        finally:
+            # One that was not used up must not be there for others.
+            revoke()
+        # A primary without the lock takes it in Patroni's next round, if nobody has it.
+        self.patroni.ha.wakeup()
+        return {}
+
+    def promote_now(self, deadline):
         with self.session() as run:
             while True:
                 (is_standby,) = run("SELECT pg_is_in_recovery()")
@@ -162,9 +175,6 @@ class Handover:
                 while is_standby and time.monotonic() < again:
                     time.sleep(STEP_SECONDS)
                     (is_standby,) = run("SELECT pg_is_in_recovery()")
-        # A primary without the lock takes it in Patroni's next round, if nobody has it.
-        self.patroni.ha.wakeup()
-        return {}
 
     def start(self, role, deadline):
         # As Patroni itself starts one; a primary takes the lock again in its next round.
@@ -245,6 +255,16 @@ class Handover:
             connection.close()
 
 
+def permit():
+    with open(PERMIT, "w"):
+        pass
+
+
+def revoke():
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(PERMIT)
+
+
 def as_lsn(text):
     high, low = (int(part, 16) for part in text.split("/"))
     return f"{high:X}/{low:X}"
@@ -308,7 +328,10 @@ check_certificate = RestApiServer.check_access
 
 
 def install(patroni):
-    """Adds the verbs to Patroni's REST API, and says who may change anything by it."""
+    """Adds the verbs to Patroni's REST API, says who may change anything by it, and lets Patroni itself promote."""
     RestApiHandler.do_POST_handover = do_POST_handover
     RestApiServer.check_access = check_who
+    # Patroni calls it when it has the leader's key and is about to promote.
+    before, server = patroni.postgresql._pre_promote, patroni.postgresql
+    server._pre_promote = lambda: permit() or before()
     patroni.api.handover = Handover(patroni)
