@@ -17,6 +17,7 @@
 )]
 
 pub mod anomaly;
+pub mod by_hand;
 pub mod figures;
 pub mod handovers;
 pub mod history;
@@ -29,4 +30,6 @@ mod report;
 pub mod scenario;
 pub mod soak;
 pub mod state;
+pub mod strike;
+pub mod struck;
 pub mod verdict;

@@ -162,7 +162,7 @@ impl fmt::Display for Felt {
 }
 
 /// Those cases that are in this shard.
-fn mine(cases: Vec<Case>) -> Vec<Case> {
+pub fn mine<T>(cases: Vec<T>) -> Vec<T> {
     let shard = std::env::var("SCALECTL_SHARD").unwrap_or_else(|_| "1/1".to_owned());
     let numbers = shard.split_once('/');
     let numbers = numbers.and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
@@ -172,14 +172,16 @@ fn mine(cases: Vec<Case>) -> Vec<Case> {
     cases.map(|(_, case)| case).collect()
 }
 
-fn done() -> BTreeSet<String> {
+/// The names of cases that an interrupted run has done.
+pub fn done() -> BTreeSet<String> {
     let file = std::env::var("SCALECTL_SOAK_STATE").ok();
     let text = file.and_then(|file| std::fs::read_to_string(file).ok());
     let text = text.unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
-fn note(case: &str) {
+/// It need not be done again.
+pub fn note(case: &str) {
     if let Ok(file) = std::env::var("SCALECTL_SOAK_STATE") {
         let file = std::fs::File::options()
             .create(true)
