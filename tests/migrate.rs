@@ -60,6 +60,7 @@ fn a_shop_grows_and_shrinks_under_load_although_scalectl_is_killed_on_its_way() 
         stack.must(RESUME);
         is_at(&stack, 2);
 
+        names_who_is_in_the_way(&stack);
         stack.must(&["db", "switchover", "--to", "db-2"]);
         killed_at(&stack, UNDO, down);
         stack.must(RESUME);
@@ -104,8 +105,9 @@ fn refuses_what_cannot_be(stack: &Stack) {
     let text = stack.text();
     stack.write(&edited(&text));
     assert_snapshot!(says(stack, UP), @"
-    error: what runs is not what scale.yaml says of phase 1: shop-release-1 (definition changed)
-    hint: a migration changes nothing else: `scalectl plan` shows the rest of it, `scalectl up` brings it about; then migrate
+    error: nothing was changed: one thing stands in the way
+      - what runs is not what scale.yaml says of phase 1: shop-release-1 (definition changed)
+        hint: a migration changes nothing else: `scalectl plan` shows the rest of it, `scalectl up` brings it about; then migrate
     exit code 4
     ");
     stack.write(&text);
@@ -148,6 +150,39 @@ fn refuses_what_does_not_go_beside_it(stack: &Stack) {
     exit code 4
     ");
     stack.write(&text);
+}
+
+/// A session past the pooler; its statement is shown without what is in it.
+fn names_who_is_in_the_way(stack: &Stack) {
+    let psql = |command: &[&str], sql: &str| {
+        let mut child = Command::new(program());
+        let child = child.args(command).current_dir(&stack.folder);
+        let child = child.args(["-c", sql]).stdin(Stdio::null());
+        let child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        child.expect("scalectl starts")
+    };
+    let mut past = psql(&["db", "shell", "--"], "SELECT pg_sleep(600), 'hunter2'");
+    let told = until_told(stack, "1 session is past the pooler");
+    assert!(told.contains("SELECT pg_sleep(?), ?"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    let accepted = stack.must(&["db", "switchover", "--dry-run", "--end-sessions"]);
+    assert!(accepted.out.contains("will be ended"), "{}", accepted.out);
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%hunter%' AND pid <> pg_backend_pid()";
+    stack.must(&["db", "shell", "--superuser", "--", "-c", end]);
+    let _ended = past.wait();
+}
+
+/// What stands in the way of a move of the primary, once that does.
+fn until_told(stack: &Stack, what: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ran = stack.scalectl(&["db", "switchover", "--dry-run"]);
+        if ran.err.contains(what) {
+            assert_eq!(ran.code, 4, "{}", ran.err);
+            return ran.err;
+        }
+        assert!(Instant::now() < deadline, "{}{}", ran.out, ran.err);
+    }
 }
 
 fn edited(text: &str) -> String {

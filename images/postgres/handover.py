@@ -25,6 +25,8 @@ from patroni import global_config
 from patroni.api import RestApiHandler, RestApiServer, check_access
 from patroni.psycopg import connect
 
+import sessions
+
 logger = logging.getLogger(__name__)
 AGENT = "agent"
 STEP_SECONDS = 0.002
@@ -61,6 +63,9 @@ class Handover:
         self.turn = threading.Lock()
 
     def do(self, verb, deadline, more):
+        if verb == "sessions":
+            # Only looks, and is asked while another verb is at work.
+            return self.sessions()
         if not self.turn.acquire(timeout=max(0, deadline - time.monotonic())):
             raise TimeoutError("another verb is at work")
         try:
@@ -75,6 +80,11 @@ class Handover:
             "control": control.get("Database cluster state", "unknown"),
             "checkpoint_lsn": control.get("Latest checkpoint location"),
         }
+
+    def sessions(self):
+        """Who is at work on this server, and what would be in the way of a hold or a move."""
+        with self.session() as run:
+            return sessions.look(run, global_config.is_synchronous_mode)
 
     def paused(self, deadline):
         """Waits until this Patroni itself goes by it that automatic failover is off. What its REST API
@@ -278,7 +288,7 @@ def sync(folder):
         os.close(handle)
 
 
-VERBS = ("paused", "prepare", "fence", "revive", "wake", "replayed", "promote")
+VERBS = ("sessions", "paused", "prepare", "fence", "revive", "wake", "replayed", "promote")
 
 
 @check_access

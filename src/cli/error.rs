@@ -16,6 +16,7 @@ use scalectl_render::RenderError;
 use scalectl_ui::{Printer, print_error, print_tail};
 
 use crate::cli::migrate::MigrateError;
+use crate::cli::preflight::NotReady;
 use crate::exit::Exit;
 
 /// How many of a failed build's last lines are shown.
@@ -44,6 +45,9 @@ pub enum CommandError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NotReady(#[from] NotReady),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Lock(#[from] LockError),
@@ -118,6 +122,14 @@ pub enum CommandError {
         )
     )]
     SwitchoverWentBack { why: String },
+    #[error("the primary did not move, for {why}")]
+    #[diagnostic(
+        code(scalectl::cli::switchover_unheld),
+        help(
+            "everything serves as before; let that transaction end, or end it, which is an error for its client (`scalectl db shell --superuser -- -c 'SELECT pg_terminate_backend(PROCESS)'`), then try again"
+        )
+    )]
+    SwitchoverUnheld { why: String },
     #[error("whether the primary moved is not known: {why}")]
     #[diagnostic(
         code(scalectl::cli::switchover_unknown),
@@ -334,7 +346,8 @@ impl CommandError {
             | Self::MoreToDestroy
             | Self::StalePlan { .. }
             | Self::PlanBeforeImages { .. }
-            | Self::BadPlan { .. } => Exit::Refused,
+            | Self::BadPlan { .. }
+            | Self::NotReady(_) => Exit::Refused,
             Self::Migrate(error) => error.exit(),
             Self::Engine(error) | Self::Image(ImageError::Engine(error)) => of_engine(error),
             Self::Lock(LockError::Engine(error)) => of_engine(error),
@@ -349,6 +362,7 @@ impl CommandError {
             Self::EngineEnded => Exit::Unreachable,
             Self::DatabaseProgram { .. }
             | Self::NotAtRest { .. }
+            | Self::SwitchoverUnheld { .. }
             | Self::SwitchoverWentBack { .. } => Exit::Failed,
             Self::SwitchoverRefused { .. } => Exit::Refused,
             Self::Phase(PhaseError::Unknown { .. }) => Exit::CommandLine,

@@ -22,6 +22,7 @@ mod logs;
 mod migrate;
 mod phases;
 mod plan;
+mod preflight;
 mod render;
 mod restart;
 mod status;

@@ -9,6 +9,7 @@
 mod census;
 mod course;
 mod drive;
+mod facts;
 mod journal;
 mod ladder;
 mod outline;
@@ -16,6 +17,7 @@ mod outline;
 pub use census::{Census, Seat};
 pub use course::{Step, course, stayers};
 pub use drive::{Drive, DriveError, Site, Told};
+pub use facts::{Facts, PoolerWait, Prepared, Session, Standby, Timeout, Way};
 pub use journal::{Ended, Entry, Event, Journal, Migration, Open};
 pub use ladder::{Ladder, LadderError, Rung};
 pub use outline::{Outline, OutlinedStep, outline};

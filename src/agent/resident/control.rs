@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use scalectl_migrate::Facts;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -55,6 +56,8 @@ pub enum Request {
     },
     /// Who is primary, who follows and how far: asked now.
     Census,
+    /// What is at work on the primary: asked now.
+    Facts,
     /// Move the primary to that member, or to the standby that follows best.
     Switch {
         to: Option<String>,
@@ -70,6 +73,8 @@ pub enum Reply {
     Refused(String),
     /// It was begun and taken back.
     Failed(String),
+    /// Nothing was changed, for transactions could not be held.
+    Unheld(String),
     /// It was begun, and how it ends is not the agent's to say.
     Left(String),
     Endpoints(BTreeMap<String, Told>),
@@ -182,6 +187,7 @@ impl Control {
                 )
             }
             Request::Census => self.census().await,
+            Request::Facts => self.facts().await,
             Request::Switch { to, hold_ms } => {
                 let hold = Duration::from_millis(hold_ms);
                 self.switch(to.as_deref(), hold).await
@@ -201,6 +207,22 @@ impl Control {
         }
     }
 
+    async fn facts(&self) -> Reply {
+        let Some(vacator) = &self.vacator else {
+            return Reply::Refused("this stack has no database".to_owned());
+        };
+        let primary = vacator.known.borrow().primary.clone();
+        let Some(primary) = primary else {
+            return Reply::Refused("there is no primary now".to_owned());
+        };
+        let is_busy = vacator.traffic.turn_now().is_none();
+        match vacator.witness.facts(&primary).await {
+            Ok(facts) => serde_json::to_string(&Facts { is_busy, ..facts })
+                .map_or_else(|error| Reply::Refused(error.to_string()), Reply::Done),
+            Err(error) => Reply::Refused(chain(&error).to_string()),
+        }
+    }
+
     async fn switch(&self, to: Option<&str>, hold: Duration) -> Reply {
         let Some(vacator) = &self.vacator else {
             return Reply::Refused("this stack has no database".to_owned());
@@ -209,6 +231,7 @@ impl Control {
             Ok(report) => serde_json::to_string(&report)
                 .map_or_else(|error| Reply::Failed(error.to_string()), Reply::Done),
             Err(error @ HandoverError::Refused(_)) => Reply::Refused(chain(&error).to_string()),
+            Err(HandoverError::Unheld(error)) => Reply::Unheld(error.to_string()),
             Err(error @ HandoverError::Left { .. }) => Reply::Left(chain(&error).to_string()),
             Err(error) => Reply::Failed(chain(&error).to_string()),
         }

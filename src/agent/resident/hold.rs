@@ -5,7 +5,7 @@
 //! (RESUME), at the latest at a limit. A PAUSE outlives whoever sent it, waiting
 //! or complete: so each hold is given up when a long transaction keeps it
 //! waiting, and whatever an agent that died has left is released at the start.
-//! Next: `vacate.rs`, `handover/`.
+//! Next: `unheld.rs` (who kept it waiting), `vacate.rs`, `handover/`.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -17,17 +17,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::config::{Pooler, Route};
+use super::config::{PooledDatabase, Pooler, Route};
 use super::console::{ConsoleError, command};
 use super::database::Known;
 use super::pooler::{Follow, Order, sockets};
+use super::sessions::Witness;
+use super::unheld::{Unheld, WhoKept};
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("pooler");
 /// Everybody else queues behind a PAUSE that waits for one long transaction.
-const PAUSE_PATIENCE: Duration = Duration::from_millis(300);
+pub const PAUSE_PATIENCE: Duration = Duration::from_millis(300);
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// All tries together: what a handover may take before anything is held.
+pub const HOLD_TAKES: Duration = Duration::from_secs(60);
 /// Well below the pooler's query_wait_timeout and client_login_timeout.
 const HOLD_LIMIT: Duration = Duration::from_secs(5);
 /// What a standby is answering when it is taken out of the reads.
@@ -36,6 +40,8 @@ const READS_TAKE: Duration = Duration::from_secs(2);
 /// The traffic to members, as far as the pooler directs it.
 pub struct Traffic {
     pooler: Option<Arc<Pooler>>,
+    /// Asked who keeps a hold waiting.
+    witness: Arc<Witness>,
     /// Standbys that must get no reads although they are well.
     aside: watch::Sender<BTreeSet<String>>,
     holding: Arc<AtomicBool>,
@@ -90,11 +96,12 @@ impl Held {
 }
 
 impl Traffic {
-    pub fn new(pooler: Option<Arc<Pooler>>) -> (Self, Wishes) {
+    pub fn new(pooler: Option<Arc<Pooler>>, witness: Arc<Witness>) -> (Self, Wishes) {
         let (aside, is_aside) = watch::channel(BTreeSet::new());
         let (orders, ordered) = mpsc::channel(1);
         let traffic = Self {
             pooler,
+            witness,
             aside,
             holding: Arc::default(),
             turn: Arc::default(),
@@ -178,30 +185,66 @@ impl Traffic {
         });
     }
 
-    /// Holds new transactions; nothing if there is no pooler, or if transactions
-    /// are too long to wait for.
-    pub async fn hold(&self, known: &Known) -> Option<Held> {
-        let pooler = Arc::clone(self.pooler.as_ref()?);
+    /// Holds new transactions. Tried again for a while, for a transaction that is open
+    /// keeps it waiting, and with it everybody else.
+    ///
+    /// # Errors
+    /// Who kept it waiting; nothing is held.
+    pub async fn hold(&self, known: &Known) -> Result<Held, Unheld> {
+        let pooler = Arc::clone(self.pooler.as_ref().ok_or(Unheld::NoPooler)?);
         let databases = held_databases(&pooler, known);
         self.holding.store(true, Ordering::Relaxed);
-        if let Some(since) = hold_when_quiet(&pooler, &databases).await {
-            return Some(Held {
-                pooler,
-                databases,
-                holding: Arc::clone(&self.holding),
-                since,
-            });
+        let held = self.hold_when_quiet(&pooler, &databases, known).await;
+        if held.is_err() {
+            self.holding.store(false, Ordering::Relaxed);
         }
-        self.holding.store(false, Ordering::Relaxed);
-        LOG.warn(format_args!(
-            "transactions are too long for a hold: clients will see what comes"
-        ));
-        None
+        held.map(|since| Held {
+            pooler,
+            databases,
+            holding: Arc::clone(&self.holding),
+            since,
+        })
+    }
+
+    /// Since when the complete hold was asked for.
+    async fn hold_when_quiet(
+        &self,
+        pooler: &Pooler,
+        databases: &[String],
+        known: &Known,
+    ) -> Result<Instant, Unheld> {
+        let mut who = WhoKept::new();
+        for attempt in 1..=TRIES {
+            let begun = Instant::now();
+            let paused = timeout(PAUSE_PATIENCE, tell_all(pooler, "PAUSE", databases)).await;
+            if let Ok(Ok(())) = paused {
+                return Ok(begun);
+            }
+            // First of all: everybody waits.
+            release(pooler, databases).await;
+            match paused {
+                Ok(Err(error)) => who.was_refused(chain(&error).to_string()),
+                _ => {
+                    let primary = known.primary.as_deref().unwrap_or_default();
+                    let open = self.witness.blockers(primary, databases, PAUSE_PATIENCE);
+                    who.was_kept(open.await);
+                }
+            }
+            LOG.warn(format_args!("try {attempt} of {TRIES} to hold: {who}"));
+            if attempt < TRIES {
+                sleep(BETWEEN_TRIES).await;
+            }
+        }
+        Err(who.unheld(TRIES))
     }
 
     async fn held<T>(&self, known: &Known, act: impl Future<Output = T>) -> T {
-        let Some(held) = self.hold(known).await else {
-            return act.await;
+        let held = match self.hold(known).await {
+            Ok(held) => held,
+            Err(error) => {
+                LOG.error(&error);
+                return act.await;
+            }
         };
         let mut act = std::pin::pin!(act);
         let done = timeout(HOLD_LIMIT, &mut act).await;
@@ -225,25 +268,13 @@ fn held_databases(pooler: &Pooler, known: &Known) -> Vec<String> {
     let held = pooler
         .databases
         .iter()
-        .filter(|one| goes_to_primary(one.route) && !one.options.contains("pool_mode=session"));
+        .filter(|one| goes_to_primary(one.route) && !is_session_mode(one));
     held.map(|one| one.name.clone()).collect()
 }
 
-/// Tries again for a while until the hold is complete; since when it was asked for.
-async fn hold_when_quiet(pooler: &Pooler, databases: &[String]) -> Option<Instant> {
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            sleep(BETWEEN_TRIES).await;
-        }
-        let begun = Instant::now();
-        match timeout(PAUSE_PATIENCE, tell_all(pooler, "PAUSE", databases)).await {
-            Ok(Ok(())) => return Some(begun),
-            Ok(Err(error)) => LOG.warn(format_args!("{}", chain(&error))),
-            Err(_) => {}
-        }
-        release(pooler, databases).await;
-    }
-    None
+/// Its clients keep a connection to the server for as long as they like.
+pub fn is_session_mode(database: &PooledDatabase) -> bool {
+    database.options.contains("pool_mode=session")
 }
 
 async fn tell_all(pooler: &Pooler, verb: &str, databases: &[String]) -> Result<(), ConsoleError> {
@@ -279,7 +310,7 @@ async fn release_all(pooler: &Pooler) {
 }
 
 /// Sockets with a process behind them: a killed one leaves its file.
-fn live(pooler: &Pooler) -> Vec<PathBuf> {
+pub fn live(pooler: &Pooler) -> Vec<PathBuf> {
     let is_live = |socket: &PathBuf| std::os::unix::net::UnixStream::connect(socket).is_ok();
     sockets(pooler).into_keys().filter(is_live).collect()
 }

@@ -27,7 +27,10 @@ mod readers;
 mod restarts;
 mod routes;
 mod serve;
+mod sessions;
 mod settings;
+mod statement;
+mod unheld;
 mod vacate;
 mod verbs;
 
@@ -54,6 +57,7 @@ use http::Client;
 use metrics::Metrics;
 use pooler::Keeper;
 use serve::Server;
+use sessions::Witness;
 use settings::Applier;
 use vacate::Vacator;
 
@@ -240,7 +244,9 @@ fn follow_database(
     );
     duties.spawn(follower.run());
     let pooler = pooler.map(Arc::new);
-    let (traffic, wishes) = Traffic::new(pooler.clone());
+    let witness = Witness::new(Arc::clone(&database), Arc::clone(&client), pooler.clone());
+    let witness = Arc::new(witness);
+    let (traffic, wishes) = Traffic::new(pooler.clone(), Arc::clone(&witness));
     let traffic = Arc::new(traffic);
     if let Some(pooler) = pooler {
         let (client, metrics) = (Arc::clone(&client), Arc::clone(&metrics));
@@ -281,6 +287,7 @@ fn follow_database(
         traffic: Arc::clone(&traffic),
         haste,
         handover,
+        witness,
     };
     let held = traffic.last_release();
     Ok(Following {

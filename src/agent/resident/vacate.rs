@@ -20,6 +20,7 @@ use super::handover::{Handover, HandoverError};
 use super::hold::Traffic;
 use super::http::{CallError, Client};
 use super::pooler::Follow;
+use super::sessions::Witness;
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("vacate");
@@ -41,6 +42,7 @@ pub struct Vacator {
     pub traffic: Arc<Traffic>,
     pub haste: Arc<Notify>,
     pub handover: Arc<Handover>,
+    pub witness: Arc<Witness>,
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -192,11 +194,11 @@ impl Vacator {
         turn: tokio::sync::OwnedMutexGuard<()>,
     ) -> String {
         let known = self.known.borrow().clone();
-        let Some(held) = self.traffic.hold(&known).await else {
-            return format!(
-                "nothing could be held: clients will see that {} is away",
-                member.name
-            );
+        let held = match self.traffic.hold(&known).await {
+            Ok(held) => held,
+            Err(error) => {
+                return format!("clients will see that {} is away: {error}", member.name);
+            }
         };
         let told = format!("transactions wait until {} is back", member.name);
         let vacator = Arc::clone(self);

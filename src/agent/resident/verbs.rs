@@ -1,7 +1,8 @@
 //! `agent drain|undrain|ready|endpoints|vacate`: asks the agent that runs beside it.
 //!
 //! For an exec in the agent's container. Blocking and short; exit code 0 done,
-//! 1 the agent cannot be asked, 3 it refused.
+//! 1 the agent cannot be asked, 3 it refused, 4 it went back, 5 it left it to others,
+//! 6 nothing could be held.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
@@ -10,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::control::{Reply, Request};
+use super::handover;
 use crate::journal;
 use crate::probe::seconds;
 
-/// Beyond the wait for a standby: two tries of a hold and a switchover each.
-const VACATE_TAKES: Duration = Duration::from_secs(60);
+/// Beyond the wait for a standby: the handover that is under way when that is over.
+const VACATE_TAKES: Duration = handover::TAKES_AT_MOST;
 
 /// What to ask a running agent
 #[derive(clap::Subcommand, Debug)]
@@ -57,6 +59,8 @@ pub enum AgentVerb {
     },
     /// Print who is primary, who follows and how far, as JSON
     Census,
+    /// Print what is at work on the primary, and what is set there, as JSON
+    Facts,
     /// Add an entry to the journal of migrations
     Journal {
         /// One line of JSON
@@ -78,8 +82,7 @@ pub enum AgentVerb {
 
 /// Members that are away are each waited for.
 const CENSUS_PATIENCE: Duration = Duration::from_secs(20);
-/// Checkpoints and the store's rounds, before and after the hold.
-const SWITCH_PATIENCE: Duration = Duration::from_secs(300);
+const SWITCH_PATIENCE: Duration = handover::TAKES_AT_MOST;
 
 /// An address as it is, a name through the engine's DNS.
 fn resolve(instance: &str) -> Result<Ipv4Addr, AskError> {
@@ -109,6 +112,8 @@ pub enum AskError {
     Failed(String),
     #[error("{0}")]
     Left(String),
+    #[error("{0}")]
+    Unheld(String),
     #[error("write the journal in {}", folder.display())]
     Journal { folder: PathBuf, source: io::Error },
     #[error("write to stdout")]
@@ -121,6 +126,7 @@ impl AskError {
             Self::Refused(_) => 3,
             Self::Failed(_) => 4,
             Self::Left(_) => 5,
+            Self::Unheld(_) => 6,
             Self::Resolve { .. } | Self::Ask { .. } | Self::Journal { .. } | Self::Print(_) => 1,
         }
     }
@@ -161,6 +167,7 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
             (vacate, *timeout + VACATE_TAKES)
         }
         AgentVerb::Census => (Request::Census, CENSUS_PATIENCE),
+        AgentVerb::Facts => (Request::Facts, CENSUS_PATIENCE),
         AgentVerb::Journal { entry, folder } => {
             return journal::append(folder, entry).map_err(|source| AskError::Journal {
                 folder: folder.clone(),
@@ -187,6 +194,7 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
         Reply::Refused(why) => Err(AskError::Refused(why)),
         Reply::Failed(why) => Err(AskError::Failed(why)),
         Reply::Left(why) => Err(AskError::Left(why)),
+        Reply::Unheld(why) => Err(AskError::Unheld(why)),
         Reply::Done(text) => {
             if let AgentVerb::Drain { settle, .. } = verb {
                 std::thread::sleep(*settle);

@@ -12,14 +12,16 @@ use serde::{Deserialize, Serialize};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::lock::LockArgs;
+use crate::cli::preflight::{self, Check, Work};
 
 /// The agent's own program, in its container.
 pub const AGENT: &str = "/usr/local/bin/scalectl";
 const ANSWER_BYTES: usize = 64 << 10;
-/// What `agent switch` ends with when nothing was held, and when it went back.
+/// What `agent switch` ends with when it refused, went back, or could not hold.
 /// Its one home: src/agent/resident/verbs.rs.
 const REFUSED: i64 = 3;
 const WENT_BACK: i64 = 4;
+const UNHELD: i64 = 6;
 
 #[derive(clap::Args, Debug)]
 pub struct SwitchoverArgs {
@@ -29,6 +31,12 @@ pub struct SwitchoverArgs {
     /// How long writes may wait, in milliseconds; beyond it the old primary goes on
     #[arg(long, default_value_t = 2000, value_name = "MS", value_parser = clap::value_parser!(u64).range(200..=10_000))]
     max_hold: u64,
+    /// Accept that sessions past the pooler and in its session mode are ended
+    #[arg(long)]
+    end_sessions: bool,
+    /// Show what stands in the way; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub lock: LockArgs,
 }
@@ -55,6 +63,12 @@ pub async fn run(
     let observed = context.look(engine, project).await?;
     context.refuse_migrating(project, &observed)?;
     let agent = agent(project, &observed)?;
+    let checks = checks(args, engine, &observed, &agent).await?;
+    if args.dry_run {
+        show(context, &checks)?;
+        return preflight::refuse(&checks);
+    }
+    preflight::refuse(&checks)?;
     let report = ask(engine, &agent, args.to.as_deref(), args.max_hold).await?;
     match context.printer.format {
         Format::Json => context.printer.json(&report),
@@ -64,6 +78,40 @@ pub async fn run(
         }
     }
     .map_err(|source| CommandError::io("print the report", source))
+}
+
+/// What stands in the way of a move, and what does not.
+async fn checks(
+    args: &SwitchoverArgs,
+    engine: &DockerEngine,
+    observed: &Observed,
+    agent: &str,
+) -> Result<Vec<Check>, CommandError> {
+    let work = Work {
+        moves_primary: true,
+        replaces_pooler: false,
+        hold_ms: args.max_hold,
+        end_sessions: args.end_sessions,
+    };
+    let mut checks = vec![preflight::components(observed)];
+    let facts = preflight::facts(engine, agent).await?;
+    checks.extend(preflight::database(
+        facts,
+        work,
+        &preflight::names(observed),
+    ));
+    Ok(checks)
+}
+
+fn show(context: &Context, checks: &[Check]) -> Result<(), CommandError> {
+    let printed = match context.printer.format {
+        Format::Json => context.printer.json(&checks),
+        Format::Text => {
+            let text = preflight::text(&context.printer, checks);
+            context.printer.data(&text)
+        }
+    };
+    printed.map_err(|source| CommandError::io("print the checks", source))
 }
 
 /// Has the agent move the primary; `max_hold_ms` is how long writes may wait.
@@ -114,6 +162,7 @@ fn read(answer: &Collected) -> Result<Report, CommandError> {
             }
         }),
         REFUSED => Err(CommandError::SwitchoverRefused { why: why() }),
+        UNHELD => Err(CommandError::SwitchoverUnheld { why: why() }),
         WENT_BACK => Err(CommandError::SwitchoverWentBack { why: why() }),
         code => Err(CommandError::SwitchoverUnknown {
             why: match why() {
@@ -172,6 +221,12 @@ mod tests {
         assert_eq!(
             exit(4, "error: db-1 is the primary again after 900 ms"),
             Exit::Failed
+        );
+        let unheld = "agent: error: transactions could not be held in 20 tries: process 41\n";
+        assert_eq!(exit(6, unheld), Exit::Failed);
+        assert_eq!(
+            read(&answer(6, "", unheld)).unwrap_err().to_string(),
+            "the primary did not move, for transactions could not be held in 20 tries: process 41"
         );
         assert_eq!(exit(137, ""), Exit::Unknown);
         assert_eq!(read(&answer(0, "?", "")).unwrap_err().exit(), Exit::Unknown);

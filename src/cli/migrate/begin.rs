@@ -6,18 +6,19 @@ use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::{DockerEngine, LockOwner};
 use scalectl_migrate::{Drive, Entry, Event, Ladder, Migration, Outline, Site, outline};
-use scalectl_plan::{Goal, Observed, Plan};
+use scalectl_plan::Observed;
 use scalectl_ui::{Answer, Format, confirm, outline_text};
 use serde::Serialize;
 
-use super::needs::{self, Needs};
+use super::checks::Ready;
+use super::needs::Needs;
 use super::site::DockerSite;
-use super::{HowArgs, MigrateError, journal, ladder, told};
+use super::{Begin, HowArgs, MigrateError, journal, ladder, told};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::images;
 use crate::cli::lock::{self, Before, Wanted};
-use crate::cli::up::assume_own;
+use crate::cli::preflight::{self, Check};
 
 /// A stack that could be moved, and the way.
 pub struct Way {
@@ -29,12 +30,8 @@ pub struct Way {
     pub to: u8,
 }
 
-pub async fn run(
-    context: &Context,
-    to: u8,
-    dry_run: bool,
-    how: HowArgs,
-) -> Result<(), CommandError> {
+pub async fn run(context: &Context, to: u8, begin: Begin) -> Result<(), CommandError> {
+    let how = begin.how;
     let engine = context.engine().await?;
     let project = context.project()?;
     let observed = context.look(&engine, &project).await?;
@@ -56,12 +53,14 @@ pub async fn run(
         from,
         to,
     };
-    let needs = way.refuse_unready(context, how).await?;
+    let ready = way.look(context, begin).await?;
     let outline = way.outline();
-    if dry_run {
-        return way.show(context, &outline, needs);
+    if begin.dry_run {
+        way.show(context, &outline, &ready)?;
+        return preflight::refuse(&ready.checks);
     }
-    let text = outline_text(&outline) + &needs.text();
+    preflight::refuse(&ready.checks)?;
+    let text = outline_text(&outline) + &ready.text(context);
     context.printer.say(text.trim_end());
     ask(context, how, &outline.destroys)?;
     let wanted = Wanted {
@@ -69,7 +68,7 @@ pub async fn run(
         command: "migrate",
         observed: &way.observed,
     };
-    let work = async |before| way.begin(context, how, before).await;
+    let work = async |before| way.begin(context, begin, before).await;
     lock::held(how.lock, context, &way.engine, wanted, work).await
 }
 
@@ -78,6 +77,7 @@ struct Shown<'a> {
     #[serde(flatten)]
     outline: &'a Outline,
     needs: Needs,
+    checks: &'a [Check],
 }
 
 /// The phase that runs.
@@ -138,7 +138,7 @@ impl Way {
         self.ladder.rung_of(self.to)
     }
 
-    fn outline(&self) -> Outline {
+    pub fn outline(&self) -> Outline {
         outline(&self.ladder, self.start(), self.goal())
     }
 
@@ -156,59 +156,34 @@ impl Way {
         new.count() as u64
     }
 
-    fn show(&self, context: &Context, outline: &Outline, needs: Needs) -> Result<(), CommandError> {
+    fn show(
+        &self,
+        context: &Context,
+        outline: &Outline,
+        ready: &Ready,
+    ) -> Result<(), CommandError> {
+        let shown = Shown {
+            outline,
+            needs: ready.needs,
+            checks: &ready.checks,
+        };
         let printed = match context.printer.format {
-            Format::Json => context.printer.json(&Shown { outline, needs }),
+            Format::Json => context.printer.json(&shown),
             Format::Text => {
-                let text = outline_text(outline) + &needs.text();
+                let checks = preflight::text(&context.printer, &ready.checks);
+                let text = outline_text(outline) + &ready.needs.text() + &checks;
                 context.printer.data(&text)
             }
         };
         printed.map_err(|source| CommandError::io("print the steps", source))
     }
 
-    /// Whether what runs is what it should be, nothing stands in the way of what is to
-    /// come, the database is well, and there is room.
-    async fn refuse_unready(&self, context: &Context, how: HowArgs) -> Result<Needs, CommandError> {
-        let wait = Span::seconds(how.wait_timeout);
-        let (now, then) = self.documents();
-        let observed = self.engine.observe(&Scope::of(now)).await?;
-        let left = scalectl_plan::build(&Goal::up(now, wait), &observed)?;
-        self.refuse_left(&left)?;
-        let mut observed = self.engine.observe(&Scope::of(then)).await?;
-        assume_own(then, &mut observed);
-        let goal = Goal {
-            migrates: true,
-            ..Goal::up(then, wait)
-        };
-        scalectl_plan::build(&goal, &observed)?;
-        let census = self.site(context, how, Before::Rest).census().await?;
-        let why = match (&census.primary, census.paused) {
-            (None, _) => "no member takes writes",
-            (_, true) => "automatic failover is off, so somebody else is at work on it",
-            (Some(primary), false) => {
-                let needs = needs::of(self, &observed, primary).await?;
-                needs.refuse_too_little()?;
-                return Ok(needs);
-            }
-        };
-        let (project, why) = (self.project.clone(), why.to_owned());
-        Err(MigrateError::Database { project, why }.into())
-    }
-
-    fn refuse_left(&self, left: &Plan) -> Result<(), CommandError> {
-        match left.operations.first() {
-            None => Ok(()),
-            Some(first) => Err(MigrateError::NotAsDescribed {
-                phase: self.from,
-                subject: first.call.subject().to_owned(),
-                cause: first.cause.to_string(),
-            }
-            .into()),
-        }
-    }
-
-    fn site<'a>(&'a self, context: &'a Context, how: HowArgs, before: Before) -> DockerSite<'a> {
+    pub fn site<'a>(
+        &'a self,
+        context: &'a Context,
+        how: HowArgs,
+        before: Before,
+    ) -> DockerSite<'a> {
         DockerSite {
             context,
             engine: &self.engine,
@@ -222,9 +197,10 @@ impl Way {
     async fn begin(
         &self,
         context: &Context,
-        how: HowArgs,
+        begin: Begin,
         before: Before,
     ) -> Result<(), CommandError> {
+        let how = begin.how;
         let observed = context.look_at_own(&self.engine, &self.project).await?;
         refuse_open(&self.engine, &self.project, &observed).await?;
         let journal = journal::read(&self.engine, &self.project, &observed).await?;
@@ -232,7 +208,8 @@ impl Way {
         let seen = self.engine.observe(&Scope::of(then)).await?;
         let build = images::build_missing(context, &self.engine, then, &seen);
         lock::unless_interrupted(build).await?;
-        self.refuse_unready(context, how).await?;
+        let ready = self.look(context, begin).await?;
+        preflight::refuse(&ready.checks)?;
         let mut site = self.site(context, how, before);
         let entry = Entry {
             id: journal.next_id(),

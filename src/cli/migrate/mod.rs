@@ -5,6 +5,7 @@
 //! Next: `begin.rs`, `onward.rs` (resume, abort, undo), `site.rs` (what it works on).
 
 mod begin;
+mod checks;
 mod error;
 mod journal;
 mod ladder;
@@ -31,10 +32,21 @@ pub struct MigrateArgs {
     /// Show the steps and what each changes; change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Accept that sessions past the pooler and in its session mode are ended
+    #[arg(long)]
+    end_sessions: bool,
     #[command(flatten)]
     how: HowArgs,
     #[command(subcommand)]
     verb: Option<Verb>,
+}
+
+/// How one is begun.
+#[derive(Debug, Clone, Copy)]
+struct Begin {
+    dry_run: bool,
+    end_sessions: bool,
+    how: HowArgs,
 }
 
 #[derive(clap::Args, Debug, Clone, Copy)]
@@ -62,6 +74,9 @@ enum Verb {
         /// Show the steps and what each changes; change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Accept that sessions past the pooler and in its session mode are ended
+        #[arg(long)]
+        end_sessions: bool,
         #[command(flatten)]
         how: HowArgs,
     },
@@ -70,12 +85,32 @@ enum Verb {
 }
 
 pub async fn run(args: &MigrateArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    let begin = Begin {
+        dry_run: args.dry_run,
+        end_sessions: args.end_sessions,
+        how: args.how,
+    };
     match (&args.verb, args.to) {
-        (None, Some(to)) => begin::run(context, to, args.dry_run, args.how).await?,
+        (None, Some(to)) => begin::run(context, to, begin).await?,
         (None, None) | (Some(Verb::Status), _) => told::status(context).await?,
         (Some(Verb::Resume(how)), _) => onward::resume(context, *how).await?,
         (Some(Verb::Abort(how)), _) => onward::abort(context, *how).await?,
-        (Some(Verb::Undo { dry_run, how }), _) => onward::undo(context, *dry_run, *how).await?,
+        (
+            Some(Verb::Undo {
+                dry_run,
+                end_sessions,
+                how,
+            }),
+            _,
+        ) => {
+            let (dry_run, end_sessions, how) = (*dry_run, *end_sessions, *how);
+            let begin = Begin {
+                dry_run,
+                end_sessions,
+                how,
+            };
+            onward::undo(context, begin).await?;
+        }
         (Some(Verb::History), _) => told::history(context).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::MigrateError;
 use super::begin::Way;
 use crate::cli::error::CommandError;
+use crate::cli::preflight::Check;
 
 /// What a member needs beside its copy: its log and what it makes while it starts.
 const BESIDE_BYTES: u64 = 256 << 20;
@@ -28,16 +29,30 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// # Errors
-    /// There is less disk than that.
-    pub fn refuse_too_little(&self) -> Result<(), CommandError> {
+    /// Whether there is as much disk, as far as anybody can tell.
+    pub fn disk(&self) -> Check {
+        let needed = self.disk_bytes;
         match self.free_disk_bytes {
-            Some(free) if free < self.disk_bytes => Err(MigrateError::Disk {
-                needed: size(self.disk_bytes),
-                free: size(free),
-            }
-            .into()),
-            _ => Ok(()),
+            Some(free) if free < needed => Check::of_error(
+                "disk",
+                &MigrateError::Disk {
+                    needed: size(needed),
+                    free: size(free),
+                },
+            ),
+            Some(free) => Check::ok(
+                "disk",
+                format!("{} needed for copies, {} free", size(needed), size(free)),
+            ),
+            None if needed > 0 => Check::note(
+                "disk",
+                format!(
+                    "{} needed for copies; what is free is not known",
+                    size(needed)
+                ),
+                "look at the engine's disk yourself",
+            ),
+            None => Check::ok("disk", "no copies are made"),
         }
     }
 
@@ -65,7 +80,11 @@ impl Needs {
 }
 
 /// Asks the engine and the database's primary.
-pub async fn of(way: &Way, observed: &Observed, primary: &str) -> Result<Needs, CommandError> {
+pub async fn of(
+    way: &Way,
+    observed: &Observed,
+    primary: Option<&str>,
+) -> Result<Needs, CommandError> {
     let (now, then) = way.documents();
     let engine_memory_bytes = way.engine.report().await?.memory_bytes;
     let mut needs = Needs {
@@ -75,7 +94,7 @@ pub async fn of(way: &Way, observed: &Observed, primary: &str) -> Result<Needs, 
         engine_memory_bytes,
     };
     let new = way.new_members();
-    let instances = observed.instances(primary);
+    let instances = primary.map_or_else(Vec::new, |it| observed.instances(it));
     if let (Some((container, _)), true) = (instances.first(), new > 0) {
         let copy = database_bytes(&way.engine, container).await?;
         needs.disk_bytes = (copy.unwrap_or_default() + BESIDE_BYTES) * new;
@@ -137,6 +156,7 @@ async fn number(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::preflight::State;
 
     fn needs(disk: u64, free: Option<u64>) -> Needs {
         Needs {
@@ -149,9 +169,9 @@ mod tests {
 
     #[test]
     fn too_little_disk_is_refused_and_what_nobody_can_tell_is_not() {
-        assert!(needs(2 << 30, Some(1 << 30)).refuse_too_little().is_err());
-        assert!(needs(1 << 30, Some(2 << 30)).refuse_too_little().is_ok());
-        assert!(needs(1 << 30, None).refuse_too_little().is_ok());
+        assert_eq!(needs(2 << 30, Some(1 << 30)).disk().state, State::Refused);
+        assert_eq!(needs(1 << 30, Some(2 << 30)).disk().state, State::Ok);
+        assert_eq!(needs(1 << 30, None).disk().state, State::Note);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use scalectl_plan::{Observed, Volumes};
 
 use super::begin::{self, ask, looks};
 use super::site::DockerSite;
-use super::{HowArgs, MigrateError, journal, ladder, told};
+use super::{Begin, HowArgs, MigrateError, journal, ladder, told};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::lock::{self, Before, Wanted};
@@ -43,7 +43,7 @@ pub async fn abort(context: &Context, how: HowArgs) -> Result<(), CommandError> 
         .await
 }
 
-pub async fn undo(context: &Context, dry_run: bool, how: HowArgs) -> Result<(), CommandError> {
+pub async fn undo(context: &Context, undo: Begin) -> Result<(), CommandError> {
     let engine = context.engine().await?;
     let project = context.project()?;
     let observed = context.look_at_own(&engine, &project).await?;
@@ -62,7 +62,7 @@ pub async fn undo(context: &Context, dry_run: bool, how: HowArgs) -> Result<(), 
             to: open.to,
         }
         .into()),
-        Some(last) if last.to == phase => begin::run(context, last.from, dry_run, how).await,
+        Some(last) if last.to == phase => begin::run(context, last.from, undo).await,
         _ => Err(MigrateError::NothingToUndo { project }.into()),
     }
 }

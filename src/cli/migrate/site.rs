@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const AGENT_ANSWERS: Duration = Duration::from_secs(30);
 const ANSWER_BYTES: usize = 1 << 20;
 /// How long writes may wait for a move of the primary, in milliseconds.
-const MAX_HOLD_MS: u64 = 2000;
+pub const MAX_HOLD_MS: u64 = 2000;
 
 pub struct DockerSite<'a> {
     pub context: &'a Context,
@@ -84,6 +84,11 @@ impl Site for DockerSite<'_> {
 }
 
 impl DockerSite<'_> {
+    /// The members, before anything has begun.
+    pub async fn census_now(&self) -> Result<Census, CommandError> {
+        unless_interrupted(self.ask(&["census"])).await
+    }
+
     async fn agent(&self) -> Result<String, CommandError> {
         let observed = self.context.look_at_own(self.engine, self.project).await?;
         switchover::agent(self.project, &observed)

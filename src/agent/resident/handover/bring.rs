@@ -22,6 +22,14 @@ const LEADS_WITHIN: Duration = Duration::from_secs(45);
 /// Any member is asked once a round, and one that is away has its time to answer.
 const RESUMES_WITHIN: Duration = Duration::from_secs(120);
 
+/// All of it, one after the other, with the try that is under way at each end.
+pub(super) const TAKES_AT_MOST: Duration = Duration::from_secs(
+    SERVES_WITHIN.as_secs()
+        + LEADS_WITHIN.as_secs()
+        + RESUMES_WITHIN.as_secs()
+        + 3 * ONE_TRY.as_secs(),
+);
+
 impl Handover {
     /// Has the old primary serve again, unless it was never stopped; whether it does.
     pub(super) async fn revive(&self, from: &str, epoch: u64) -> bool {

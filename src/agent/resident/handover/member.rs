@@ -11,6 +11,7 @@ use super::super::cluster::View;
 use super::super::config::{Database, Member};
 use super::super::database::{PATIENCE, at};
 use super::super::http::{CallError, Client, Opened};
+use super::super::unheld::Unheld;
 
 /// Added to what a verb may take, for the way there and back.
 const WAY: Duration = Duration::from_secs(1);
@@ -41,8 +42,9 @@ pub enum StepError {
     Unknown(String),
     #[error("write the journal")]
     Journal(#[from] std::io::Error),
-    #[error("{0}")]
-    Late(String),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unheld(Unheld),
 }
 
 /// Where a member stands, as far as it tells.

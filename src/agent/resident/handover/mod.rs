@@ -27,12 +27,14 @@ use tokio::time::timeout;
 
 use self::clock::Hold;
 use self::journal::{Journal, Stage};
-use self::member::{Members, Stand, StepError};
+use self::member::Stand;
+pub use self::member::{Members, StepError};
 use super::config::Database;
 use super::database::Known;
-use super::hold::Traffic;
+use super::hold::{HOLD_TAKES, Traffic};
 use super::http::Client;
 use super::pooler::Follow;
+use super::unheld::Unheld;
 use crate::log::{Log, chain};
 
 const LOG: Log = Log::new("handover");
@@ -43,6 +45,15 @@ const PAUSE_PATIENCE: Duration = Duration::from_secs(20);
 const PREPARE_PATIENCE: Duration = Duration::from_secs(60);
 /// Only forward: as long as the new primary needs.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that a handover may take, all its waits together: for whoever asks it.
+pub const TAKES_AT_MOST: Duration = Duration::from_secs(
+    3 * PREPARE_PATIENCE.as_secs()
+        + 2 * PAUSE_PATIENCE.as_secs()
+        + HOLD_TAKES.as_secs()
+        + FORWARD_PATIENCE.as_secs()
+        + bring::TAKES_AT_MOST.as_secs(),
+);
+
 /// What a handover did.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -61,6 +72,9 @@ pub enum HandoverError {
     Refused(String),
     #[error("nothing was held yet: {why}")]
     NotBegun { why: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unheld(Unheld),
     #[error("{from} is the primary again after {held_ms} ms: {why}")]
     RolledBack {
         from: String,
@@ -159,9 +173,13 @@ impl Handover {
             Err(error) => return Err(self.give_up(journal, from, &error).await),
         };
         let known = self.known.borrow().clone();
-        let Some(held) = self.traffic.hold(&known).await else {
-            let error = StepError::Late("transactions are too long for a hold".to_owned());
-            return Err(self.give_up(journal, from, &error).await);
+        let held = match self.traffic.hold(&known).await {
+            Ok(held) => held,
+            Err(error) => {
+                let why = StepError::Unheld(error.clone());
+                self.give_up(journal, from, &why).await;
+                return Err(HandoverError::Unheld(error));
+            }
         };
         let mut hold = Hold::new(held);
         // Half of what is left for the stop; the other half is for starting again

@@ -29,7 +29,7 @@ impl Cluster {
     }
 
     /// Runs `agent switch` while `meanwhile` happens.
-    fn switch(&self, args: &[&str], meanwhile: impl FnOnce()) -> (Option<i32>, String) {
+    pub(super) fn switch(&self, args: &[&str], meanwhile: impl FnOnce()) -> (Option<i32>, String) {
         let mut verb = self.scene.verb_command(&[&["switch"], args].concat());
         let verb = verb.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         meanwhile();

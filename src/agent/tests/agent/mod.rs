@@ -3,6 +3,7 @@
 mod database;
 mod endpoints;
 mod handover;
+mod sessions;
 mod vacate;
 
 use std::cell::Cell;

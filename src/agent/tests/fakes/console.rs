@@ -1,5 +1,6 @@
 //! A pooler's console on a socket.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,12 @@ struct Told {
     others: Vec<(Instant, String)>,
     /// A transaction is under way that never ends.
     is_busy: bool,
+    /// What it shows: each table with its rows.
+    tables: BTreeMap<&'static str, Vec<Row>>,
 }
+
+/// Columns and values of one row.
+pub type Row = Vec<(&'static str, &'static str)>;
 
 impl Console {
     pub fn start(folder: &Path, databases: &Path) -> Self {
@@ -43,6 +49,10 @@ impl Console {
 
     pub fn be_busy(&self, is_busy: bool) {
         self.told.lock().unwrap().is_busy = is_busy;
+    }
+
+    pub fn show(&self, table: &'static str, rows: Vec<Row>) {
+        self.told.lock().unwrap().tables.insert(table, rows);
     }
 
     pub fn reloads(&self) -> Vec<String> {
@@ -87,6 +97,10 @@ fn talk(mut stream: UnixStream, databases: &Path, told: &Mutex<Told>) -> std::io
     stream.read_exact(&mut query)?;
     assert_eq!((kind, query.pop()), (*b"Q", Some(0)), "a query and its end");
     let query = String::from_utf8(query).unwrap();
+    if let Some(table) = query.strip_prefix("SHOW ") {
+        let rows = told.lock().unwrap().tables.get(table).cloned();
+        return stream.write_all(&rows_of(&rows.unwrap_or_default()));
+    }
     let waits = {
         let mut told = told.lock().unwrap();
         if query == "RELOAD" {
@@ -110,4 +124,30 @@ fn talk(mut stream: UnixStream, databases: &Path, told: &Mutex<Told>) -> std::io
         return stream.write_all(b"E\0\0\0\x1bSERROR\0Mis not paused\0\0Z\0\0\0\x05I");
     }
     stream.write_all(b"C\0\0\0\x07OK\0Z\0\0\0\x05I")
+}
+
+/// Messages of a simple query's answer: the columns with each row, and the end.
+fn rows_of(rows: &[Row]) -> Vec<u8> {
+    let number = |count: usize| u16::try_from(count).unwrap().to_be_bytes();
+    let mut answer = Vec::new();
+    let mut message = |kind: u8, body: &[u8]| {
+        answer.push(kind);
+        let length = u32::try_from(body.len() + 4).unwrap();
+        answer.extend_from_slice(&length.to_be_bytes());
+        answer.extend_from_slice(body);
+    };
+    for row in rows {
+        let (mut columns, mut values) = (number(row.len()).to_vec(), number(row.len()).to_vec());
+        for (column, value) in row {
+            columns.extend_from_slice(column.as_bytes());
+            columns.extend_from_slice(&[0; 19]);
+            values.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
+            values.extend_from_slice(value.as_bytes());
+        }
+        message(b'T', &columns);
+        message(b'D', &values);
+    }
+    message(b'C', b"SHOW\0");
+    message(b'Z', b"I");
+    answer
 }

@@ -1,0 +1,205 @@
+//! Whether a migration can begin: everything that is looked at, all at once.
+
+use scalectl_documents::{Compose, Span};
+use scalectl_engine::{Engine, Scope};
+use scalectl_migrate::{Census, Outline, Step};
+use scalectl_plan::{Goal, Observed, PlanError};
+
+use super::begin::Way;
+use super::needs::{self, Needs};
+use super::site::MAX_HOLD_MS;
+use super::{Begin, MigrateError};
+use crate::cli::context::Context;
+use crate::cli::db::switchover;
+use crate::cli::error::CommandError;
+use crate::cli::lock::Before;
+use crate::cli::preflight::{self, Check, State, Work};
+use crate::cli::up::assume_own;
+
+/// What the pooler's service is called in every phase that has one.
+const POOLER: &str = "pooler";
+
+/// What was looked at, and what is needed.
+pub struct Ready {
+    pub checks: Vec<Check>,
+    pub needs: Needs,
+}
+
+impl Ready {
+    /// What is needed, and what is worth knowing.
+    pub fn text(&self, context: &Context) -> String {
+        let notes = self.checks.iter().filter(|it| it.state == State::Note);
+        let notes: Vec<_> = notes.cloned().collect();
+        self.needs.text() + &preflight::text(&context.printer, &notes)
+    }
+}
+
+impl Way {
+    /// Whether what runs is what it should be, nothing stands in the way of what is to
+    /// come, the database and its sessions are well, and there is room.
+    pub async fn look(&self, context: &Context, begin: Begin) -> Result<Ready, CommandError> {
+        let report = self.engine.report().await?;
+        let (now, then) = self.documents();
+        let wait = Span::seconds(begin.how.wait_timeout);
+        let mut checks = vec![preflight::engine(&report)];
+        let observed = self.engine.observe(&Scope::of(now)).await?;
+        checks.extend(self.as_described(now, &observed, wait));
+        checks.push(preflight::components(&observed));
+        let mut observed = self.engine.observe(&Scope::of(then)).await?;
+        assume_own(then, &mut observed);
+        checks.extend(in_the_way(then, &observed, wait));
+        let census = self
+            .site(context, begin.how, Before::Rest)
+            .census_now()
+            .await;
+        let primary = match &census {
+            Ok(census) => {
+                checks.extend(self.unwell(census));
+                census.primary.clone()
+            }
+            Err(error) => {
+                checks.push(Check::of_error("cluster", error));
+                None
+            }
+        };
+        let needs = needs::of(self, &observed, primary.as_deref()).await?;
+        checks.push(needs.disk());
+        let facts = match switchover::agent(&self.project, &observed) {
+            Ok(agent) => preflight::facts(&self.engine, &agent).await?,
+            Err(error) => Err(error.to_string()),
+        };
+        let available = facts.as_ref().ok().and_then(|it| it.available_memory_bytes);
+        let more = u64::try_from(needs.memory_bytes).unwrap_or_default();
+        checks.push(preflight::memory(more, available));
+        let work = Work {
+            end_sessions: begin.end_sessions,
+            ..work(&self.outline(), primary.as_deref(), |name| {
+                self.is_member(name)
+            })
+        };
+        let names = preflight::names(&observed);
+        checks.extend(preflight::database(facts, work, &names));
+        Ok(Ready { checks, needs })
+    }
+
+    fn as_described(&self, now: &Compose, observed: &Observed, wait: Span) -> Vec<Check> {
+        let left = match scalectl_plan::build(&Goal::up(now, wait), observed) {
+            Err(error) => return conflicts(&error),
+            Ok(left) => left,
+        };
+        let Some(first) = left.operations.first() else {
+            let says = format!("what runs is what scale.yaml says of phase {}", self.from);
+            return vec![Check::ok("described", says)];
+        };
+        let error = MigrateError::NotAsDescribed {
+            phase: self.from,
+            subject: first.call.subject().to_owned(),
+            cause: first.cause.to_string(),
+        };
+        vec![Check::of_error("described", &error)]
+    }
+
+    fn unwell(&self, census: &Census) -> Option<Check> {
+        let why = match (&census.primary, census.paused) {
+            (None, _) => "no member takes writes",
+            (_, true) => "automatic failover is off, so somebody else is at work on it",
+            (Some(_), false) => return None,
+        };
+        let (project, why) = (self.project.clone(), why.to_owned());
+        Some(Check::of_error(
+            "cluster",
+            &MigrateError::Database { project, why },
+        ))
+    }
+
+    fn is_member(&self, service: &str) -> bool {
+        let mut rungs = 0..self.ladder.rungs().len();
+        rungs.any(|rung| self.ladder.members(rung).contains_key(service))
+    }
+}
+
+/// What stands in the way of the document that it leads to.
+fn in_the_way(then: &Compose, observed: &Observed, wait: Span) -> Vec<Check> {
+    let goal = Goal {
+        migrates: true,
+        ..Goal::up(then, wait)
+    };
+    match scalectl_plan::build(&goal, observed) {
+        Ok(_) => vec![Check::ok("places", "names, ports and images are there")],
+        Err(error) => conflicts(&error),
+    }
+}
+
+fn conflicts(error: &PlanError) -> Vec<Check> {
+    let all = error.conflicts.iter();
+    all.map(|it| Check::of_error("places", it)).collect()
+}
+
+/// What its steps do to the database's clients.
+fn work(outline: &Outline, primary: Option<&str>, is_member: impl Fn(&str) -> bool) -> Work {
+    let mut work = Work {
+        hold_ms: MAX_HOLD_MS,
+        ..Work::default()
+    };
+    for step in &outline.steps {
+        if let Step::Gather { stay } = &step.step {
+            work.moves_primary |= primary.is_none_or(|it| !stay.contains(it));
+        }
+        work.moves_primary |= step.changes.iter().any(|it| is_member(it));
+        work.replaces_pooler |= step.changes.contains(POOLER);
+    }
+    work
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use scalectl_migrate::OutlinedStep;
+
+    use super::*;
+
+    fn outline(step: Step, changes: &[&str]) -> Outline {
+        let changes = changes.iter().map(|it| (*it).to_owned()).collect();
+        Outline {
+            from: 2,
+            to: 1,
+            steps: vec![OutlinedStep {
+                number: 1,
+                step,
+                makes: BTreeSet::new(),
+                changes,
+                removes: BTreeSet::new(),
+            }],
+            point_of_no_return: None,
+            destroys: BTreeSet::new(),
+            forgets: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn sessions_matter_where_the_primary_moves_a_member_changes_or_the_pooler_does() {
+        let is_member = |name: &str| name.starts_with("db-");
+        let stay = BTreeSet::from(["db-1".to_owned()]);
+        let gather = outline(Step::Gather { stay }, &[]);
+        let moves = |outline: &Outline, primary| {
+            let work = work(outline, primary, is_member);
+            (work.moves_primary, work.replaces_pooler)
+        };
+        assert_eq!(moves(&gather, Some("db-1")), (false, false));
+        assert_eq!(moves(&gather, Some("db-2")), (true, false));
+        assert_eq!(moves(&gather, None), (true, false));
+        assert_eq!(
+            moves(&outline(Step::Finish, &["db-1"]), Some("db-1")),
+            (true, false)
+        );
+        assert_eq!(
+            moves(&outline(Step::Finish, &["pooler"]), Some("db-1")),
+            (false, true)
+        );
+        assert_eq!(
+            moves(&outline(Step::Finish, &["app"]), Some("db-1")),
+            (false, false)
+        );
+    }
+}
