@@ -5,67 +5,11 @@
 mod support;
 
 use std::net::TcpListener;
-use std::process::Command;
 
 use insta::assert_snapshot;
+use support::listed;
 use support::ports::Block;
-use support::said::{Place, scalectl};
-use support::{listed, run};
-
-const IMAGE: &str = "scalectl/base:trixie";
-
-/// A small document of a project of the test's own, gone with all that it made.
-struct Project {
-    name: String,
-    place: Place,
-    /// Removed with it: the kind of object and its name.
-    others: Vec<(&'static str, String)>,
-}
-
-impl Project {
-    fn new(test: &str, body: &str) -> Self {
-        let name = format!("sctl-test-{test}-{}", std::process::id());
-        let mut place = Place::new();
-        place.write(
-            "compose.yaml",
-            &format!("name: {name}\n{}", body.replace("NAME", &name)),
-        );
-        place.redacted.push((name.clone(), "NAME"));
-        Self {
-            name,
-            place,
-            others: Vec::new(),
-        }
-    }
-
-    /// The error without what was done before it, which takes its own time and turn.
-    fn says(&self, args: &[&str]) -> String {
-        let mut command = scalectl(&["--document", "compose.yaml"]);
-        let text = self.place.says(command.args(args));
-        let error = &text[text.find("error:").unwrap_or(0)..];
-        let goes_on = "operations are done and stay; the same command goes on from there";
-        let line = |line: &str| match line.contains(goes_on) {
-            true => format!("SOME {goes_on}"),
-            false => line.to_owned(),
-        };
-        error.lines().map(line).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Something of somebody else's.
-    fn docker(&mut self, kind: &'static str, name: &str, args: &[&str]) {
-        self.others.push((kind, name.to_owned()));
-        listed(args);
-    }
-}
-
-impl Drop for Project {
-    fn drop(&mut self) {
-        self.says(&["down", "--volumes", "--yes"]);
-        for (kind, name) in &self.others {
-            let _ = run(Command::new("docker").args([kind, "rm", name]));
-        }
-    }
-}
+use support::project::{IMAGE, Project};
 
 #[test]
 fn everything_in_the_way_is_told_at_once_with_its_owner_and_never_touched() {
@@ -227,4 +171,62 @@ configs: {{key: {{environment: NO_SUCH_SECRET}}}}
     SOME operations are done and stay; the same command goes on from there
     exit code 6
     ");
+}
+
+#[test]
+fn what_a_container_that_fails_says_last_is_told_with_what_to_try() {
+    let project = Project::new(
+        "failing",
+        &format!(
+            "services:
+  once: {{image: '{IMAGE}', command: [sh, -c, 'echo one; echo two; exit 1']}}
+  web: {{image: '{IMAGE}', command: [sleep, '9'], depends_on: {{once: {{condition: service_completed_successfully}}}}}}
+"
+        ),
+    );
+    assert_snapshot!(project.says(&["up"]), @"
+    last lines of NAME-once-1:
+      | one
+      | two
+    error: NAME-once-1 ended with exit code 1 before it was done
+    hint: its last lines are above; all of them: `scalectl logs once`
+    SOME operations are done and stay; the same command goes on from there
+    exit code 6
+    ");
+    // One that should stay. The engine starts it again and again: it speaks the first time.
+    project.document(&format!(
+        "services:
+  web: {{image: '{IMAGE}', command: [sh, -c, 'test -e /said || echo no such host; touch /said; exit 3'], restart: unless-stopped, x-scalectl: {{settle: 2s}}}}
+"
+    ));
+    assert_snapshot!(project.says(&["up"]), @"
+    last lines of NAME-web-1:
+      | no such host
+    error: NAME-web-1 ended with exit code 3 before it was well
+    hint: its last lines are above; all of them: `scalectl logs web`
+    SOME operations are done and stay; the same command goes on from there
+    exit code 6
+    ");
+}
+
+#[test]
+fn data_is_not_destroyed_where_nobody_can_be_asked_and_it_is_named() {
+    let project = Project::new(
+        "asked",
+        &format!(
+            "services:
+  web: {{image: '{IMAGE}', command: [sleep, '600'], init: true, restart: always, volumes: [{{type: volume, source: data, target: /data}}, {{type: volume, source: more, target: /more}}]}}
+volumes: {{data: {{}}, more: {{}}}}
+"
+        ),
+    );
+    project.must(&["up"]);
+    let before = project.there();
+    assert_snapshot!(project.says(&["down", "--volumes"]), @"
+    error: nobody can be asked, and this needs an answer: This destroys the data in NAME_data, NAME_more for good.
+    hint: `--yes` answers it
+    exit code 4
+    ");
+    assert_eq!(before.len(), 3, "{before:?}");
+    assert_eq!(project.there(), before, "all is there as it was");
 }

@@ -1,6 +1,6 @@
 //! `up`, its upgrades and `down`, on a real engine with the example shop.
 
-#![allow(clippy::expect_used, reason = "a test may panic")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod load;
 mod support;
@@ -20,7 +20,8 @@ fn order(id: &str) -> String {
 #[test]
 fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request() {
     let stack = Stack::shop("one");
-    stack.must(&["up", "--phase", "1"]);
+    let first = stack.must(&["up", "--phase", "1"]);
+    it_ends_with_where_the_time_went_and_the_address_to_open(&stack, &first.err);
     let (code, body) = stack.request("POST", "/orders", &order("first"));
     assert_eq!(
         code / 100,
@@ -73,6 +74,23 @@ fn phase_1_serves_and_an_env_edit_replaces_only_the_app_without_losing_a_request
     let (code, body) = stack.request("GET", "/orders/first", "");
     assert_eq!(code, 200, "the order is still there, but: {body}");
     a_larger_phase_keeps_the_data_when_the_app_may_be_away(&stack);
+}
+
+fn it_ends_with_where_the_time_went_and_the_address_to_open(stack: &Stack, said: &str) {
+    let lines: Vec<_> = said.lines().rev().take(2).collect();
+    let (name, port) = (&stack.name, stack.https);
+    assert_eq!(
+        lines[0],
+        format!("app          https://{name}.localhost:{port}")
+    );
+    let path = lines[1].split_once(" in all; it waited for: ");
+    let (elapsed, path) = path.unwrap_or_else(|| panic!("the critical path is told:\n{said}"));
+    assert!(
+        elapsed.ends_with(" s"),
+        "a first start takes seconds: {elapsed}"
+    );
+    let healthy = format!("waiting until {name}-db-1-1 is healthy ");
+    assert!(path.contains(&healthy), "it waits for the database: {path}");
 }
 
 fn a_larger_phase_keeps_the_data_when_the_app_may_be_away(stack: &Stack) {

@@ -57,3 +57,59 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use scalectl_plan::{Call, Cause, Operation};
+
+    use super::*;
+
+    /// Operations by number, after whom they come, and when they ran in milliseconds.
+    fn report(ran: &[(u32, &[u32], u64, u64)]) -> Vec<(u32, u64)> {
+        let operation = |(id, after, ..): &(u32, &[u32], u64, u64)| Operation {
+            id: OpId(*id),
+            call: Call::StartContainer {
+                container: format!("c{id}"),
+            },
+            cause: Cause::Missing,
+            after: after.iter().copied().map(OpId).collect(),
+        };
+        let plan = Plan {
+            project: "shop".to_owned(),
+            operations: ran.iter().map(operation).collect(),
+            keeps: Vec::new(),
+            fingerprint: String::new(),
+        };
+        let timings = ran.iter().map(|(id, _, start, end)| {
+            let start = Duration::from_millis(*start);
+            let end = Duration::from_millis(*end);
+            (OpId(*id), Timing { start, end })
+        });
+        let timings = timings.filter(|(_, it)| it.end > it.start).collect();
+        let report = Report::of(&plan, &timings, Duration::from_secs(1));
+        assert_eq!(report.elapsed, Duration::from_secs(1));
+        let steps = report.critical_path.iter();
+        let millis = |it: &PathStep| u64::try_from(it.elapsed.as_millis()).unwrap();
+        steps.map(|it| (it.id.0, millis(it))).collect()
+    }
+
+    #[test]
+    fn the_critical_path_is_the_chain_that_ended_last_by_what_each_waited_for() {
+        let path = report(&[
+            (1, &[], 0, 100),
+            // Long, and nobody waits for it in the end.
+            (2, &[], 0, 700),
+            (3, &[1], 100, 400),
+            (4, &[1], 100, 200),
+            (5, &[3, 4], 400, 900),
+        ]);
+        assert_eq!(path, [(1, 100), (3, 300), (5, 500)]);
+    }
+
+    #[test]
+    fn what_never_ran_is_on_no_path_and_a_run_of_nothing_has_none() {
+        let path = report(&[(1, &[], 0, 0), (2, &[1], 10, 30)]);
+        assert_eq!(path, [(2, 20)]);
+        assert_eq!(report(&[]), []);
+    }
+}

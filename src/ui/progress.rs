@@ -233,26 +233,50 @@ fn past(call: &Call) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use scalectl_execute::PathStep;
     use scalectl_plan::Cause;
 
     use super::*;
 
-    #[test]
-    fn an_event_as_json_is_one_line_that_says_of_what_it_tells() {
-        let call = Call::StartContainer {
-            container: "shop-app-1".to_owned(),
+    /// Starts of those containers, numbered from 1.
+    fn starts(containers: &[&str]) -> Plan {
+        let start = |(id, container): (u32, &&str)| Operation {
+            id: OpId(id),
+            call: Call::StartContainer {
+                container: (*container).to_owned(),
+            },
+            cause: Cause::Missing,
+            after: Vec::new(),
         };
-        let plan = Plan {
+        Plan {
             project: "shop".to_owned(),
-            operations: vec![Operation {
-                id: OpId(1),
-                call,
-                cause: Cause::Missing,
-                after: Vec::new(),
-            }],
+            operations: (1..).zip(containers).map(start).collect(),
             keeps: Vec::new(),
             fingerprint: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_five_longest_steps_of_the_critical_path_are_told_in_their_order() {
+        let plan = starts(&["a", "b", "c", "d", "e", "f", "g"]);
+        let millis = [40, 19, 1500, 30, 50, 20, 12_345];
+        let step = |(id, millis): (u32, &u64)| PathStep {
+            id: OpId(id),
+            elapsed: Duration::from_millis(*millis),
         };
+        let report = Report {
+            elapsed: Duration::from_millis(14_004),
+            critical_path: (1..).zip(&millis).map(step).collect(),
+        };
+        assert_eq!(
+            critical_path(&plan, &report),
+            "14.0 s in all; it waited for: starting a 40 ms, starting c 1.5 s, starting d 30 ms, starting e 50 ms, starting g 12.3 s"
+        );
+    }
+
+    #[test]
+    fn an_event_as_json_is_one_line_that_says_of_what_it_tells() {
+        let plan = starts(&["shop-app-1"]);
         let progress = Progress::new(Printer::new(Format::Json), &plan);
         let ended = Event::Ended {
             id: OpId(1),

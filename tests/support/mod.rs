@@ -16,6 +16,7 @@ pub mod engine;
 pub mod kills;
 pub mod overrides;
 pub mod ports;
+pub mod project;
 pub mod proxy;
 pub mod random;
 pub mod said;
@@ -68,7 +69,7 @@ impl Stack {
     }
 
     /// A name that no other test has, not even in a run at the same moment.
-    fn full_name(name: &str) -> String {
+    pub fn full_name(name: &str) -> String {
         // scripts/test finds by its run what a killed test has left.
         let run = std::env::var("SCALECTL_TEST_RUN").map_or(String::new(), |run| run + "-");
         format!("sctl-test-{name}-{run}{}", std::process::id())
