@@ -103,14 +103,7 @@ fn any_text_of_the_user_s_reaches_compose_as_it_was() {
         stack.name
     );
     stack.write(&text);
-    stack.must(&["render", "--phase", "2", "-o", "out"]);
-    let file = stack.folder.join("out/compose.yaml");
-    let read = run(support::compose()
-        .arg("-f")
-        .arg(&file)
-        .args(["config", "--format", "json"]));
-    assert_eq!(read.code, 0, "compose reads it: {}", read.err);
-    let read: Value = serde_json::from_str(&read.out).expect("it prints JSON");
+    let read = read_by_compose(&stack);
     for (service, first) in [("app", "run"), ("release", "once"), ("worker-w", "work")] {
         let service = &read["services"][service];
         for (i, text) in texts[..400].iter().enumerate() {
@@ -122,6 +115,91 @@ fn any_text_of_the_user_s_reaches_compose_as_it_was() {
         assert_eq!(found[0], first);
         assert_eq!(found[1..], texts[400..], "the words of a command");
     }
+}
+
+#[test]
+fn hostile_text_of_builds_settings_and_paths_reaches_its_place_as_it_was() {
+    let stack = Stack::shop("hostile-more");
+    let texts = hostile_texts(300);
+    let entry =
+        |name: &str, (i, text): (usize, &&String)| format!("    {name}{i}: {}\n", quoted(text));
+    // A setting is one line.
+    let lines = texts.iter().filter(|it| !it.contains(char::is_control));
+    let lines: Vec<_> = lines.collect();
+    let args: String = texts
+        .iter()
+        .enumerate()
+        .map(|(i, text)| entry("A", (i, &text)))
+        .collect();
+    let settings: String = lines
+        .iter()
+        .enumerate()
+        .map(|it| entry("my.v", it))
+        .collect();
+    // A path takes every sign that one sees, and no other.
+    let path: String = texts
+        .concat()
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(400)
+        .collect();
+    let (health, metrics) = (format!("/h{path}"), format!("/m{path}"));
+    let (quoted_health, quoted_metrics) = (quoted(&health), quoted(&metrics));
+    stack.write(&format!(
+        "name: {}\napp:\n  command: run\n  health: {quoted_health}\n  metrics: {quoted_metrics}\n  build:\n   context: .\n   args:\n{args}database:\n  settings:\n{settings}",
+        stack.name
+    ));
+    std::fs::write(stack.folder.join("Dockerfile"), "FROM scratch\n").expect("it can be written");
+    let read = read_by_compose(&stack);
+
+    let app = &read["services"]["app"];
+    for (i, text) in texts.iter().enumerate() {
+        assert_eq!(
+            unescaped(&app["build"]["args"][format!("A{i}")]),
+            *text,
+            "A{i}"
+        );
+    }
+    let probe = unescaped(&app["healthcheck"]["test"][4]);
+    assert_eq!(probe, format!("http://127.0.0.1:8000{health}"));
+    let config = |name: &str| unescaped(&read["configs"][name]["content"]);
+    let founding = values(&config("db-1.patroni.yaml"), "dcs").remove(0);
+    let agent = config("agent.database.yaml");
+    let agent: Value = serde_json::from_str(agent.trim()).expect("it is JSON");
+    for (i, text) in lines.iter().enumerate() {
+        let name = format!("my.v{i}");
+        for dynamic in [&founding, &agent] {
+            assert_eq!(
+                dynamic["postgresql"]["parameters"][&name], ***text,
+                "{name}"
+            );
+        }
+    }
+    let edge = values(&config("edge.envoy.yaml"), "path");
+    assert!(edge.contains(&health.into()), "{edge:?}");
+    let prometheus = values(&config("prometheus.prometheus.yml"), "metrics_path");
+    assert!(prometheus.contains(&metrics.into()), "{prometheus:?}");
+}
+
+/// The values of a key of a YAML text, of those that are written as JSON is.
+fn values(text: &str, key: &str) -> Vec<Value> {
+    let lines = text.lines().filter_map(|line| {
+        let value = line.trim().strip_prefix(key)?.strip_prefix(": ")?;
+        serde_json::from_str(value).ok()
+    });
+    lines.collect()
+}
+
+/// What compose makes of the rendered phase 2.
+fn read_by_compose(stack: &Stack) -> Value {
+    stack.must(&["render", "--phase", "2", "-o", "out"]);
+    let file = stack.folder.join("out/compose.yaml");
+    let read = run(support::compose()
+        .arg("-f")
+        .arg(&file)
+        .args(["config", "--format", "json"]));
+    assert_eq!(read.code, 0, "compose reads it: {}", read.err);
+    serde_json::from_str(&read.out).expect("it prints JSON")
 }
 
 /// What compose prints is a file for compose again: a `$` stands there as two.

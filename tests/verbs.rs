@@ -21,6 +21,7 @@ fn the_verbs_of_daily_work_do_what_they_say_and_keep_what_is_there() {
     a_restored_dump_undoes_what_was_written_since(&stack);
     a_stranded_container_is_named_and_mended(&stack);
     doctor_finds_nothing_wrong(&stack);
+    another_image_for_this_once_replaces_the_app_alone(&stack);
 }
 
 #[test]
@@ -245,5 +246,25 @@ fn doctor_finds_nothing_wrong(stack: &Stack) {
         ran.out.contains("of this stack"),
         "its ports are known as its own:\n{}",
         ran.out
+    );
+}
+
+fn another_image_for_this_once_replaces_the_app_alone(stack: &Stack) {
+    let other = format!("{}-app:other", stack.name);
+    listed(&["tag", &format!("{}-app:latest", stack.name), &other]);
+    let before = stack.running();
+    stack.must(&["up", "--image", &format!("app={other}")]);
+    let after = stack.running();
+    let web = format!("{}-app-1", stack.name);
+    let images = listed(&["inspect", "-f", "{{.Config.Image}}", &web]);
+    // Its containers go with the stack: the name may go before them.
+    listed(&["image", "rm", "-f", &other]);
+    assert_eq!(images, [other], "the app is made from it");
+    let replaced: Vec<_> = before.difference(&after).map(|(name, _)| name).collect();
+    let is_the_app = |it: &&String| it.contains("-app-") || it.contains("-worker-");
+    assert!(replaced.len() > 1, "the app and its worker: {replaced:?}");
+    assert!(
+        replaced.iter().all(is_the_app),
+        "and nothing else: {replaced:?}"
     );
 }
