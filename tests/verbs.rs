@@ -255,8 +255,10 @@ fn another_image_for_this_once_replaces_the_app_alone(stack: &Stack) {
     let before = stack.running();
     stack.must(&["up", "--image", &format!("app={other}")]);
     let after = stack.running();
-    let web = format!("{}-app-1", stack.name);
-    let images = listed(&["inspect", "-f", "{{.Config.Image}}", &web]);
+    // Its successor has another number.
+    let apps = stack.instances("app");
+    let app = apps.first().expect("an app runs");
+    let images = listed(&["inspect", "-f", "{{.Config.Image}}", app]);
     // Its containers go with the stack: the name may go before them.
     listed(&["image", "rm", "-f", &other]);
     assert_eq!(images, [other], "the app is made from it");

@@ -1,7 +1,8 @@
 //! The template helpers: the only ways for a value to get into a template.
 //!
 //! `yaml` quotes any value so that it is one YAML scalar or one flow
-//! collection, whatever it holds. `block` writes a whole file as a block
+//! collection, whatever it holds; `literal` does so in a settings file, where
+//! `${` is a placeholder of bootstrap's. `block` writes a whole file as a block
 //! scalar. `$` is doubled once for the finished document (`assemble.rs`),
 //! because Compose reads `$` as the start of a variable.
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 /// Adds every helper to `registry`.
 pub(crate) fn register(registry: &mut Handlebars<'_>) {
     registry.register_helper("yaml", Box::new(yaml));
+    registry.register_helper("literal", Box::new(literal));
     registry.register_helper("block", Box::new(block));
     registry.register_helper("percent", Box::new(percent));
     registry.register_helper("image", Box::new(image));
@@ -41,6 +43,18 @@ fn yaml(
     out: &mut dyn Output,
 ) -> HelperResult {
     out.write(&quoted(first(helper)?))?;
+    Ok(())
+}
+
+/// As `yaml`, for files in which bootstrap looks for placeholders: it finds none.
+fn literal(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    out.write(&quoted(first(helper)?).replace("${", "$${"))?;
     Ok(())
 }
 
