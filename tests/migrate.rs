@@ -73,6 +73,14 @@ fn a_shop_grows_and_shrinks_under_load_although_scalectl_is_killed_on_its_way() 
     );
     let history = stack.must(&["migrate", "history", "--output", "json"]).out;
     assert_eq!(history.matches("\"ended\": {").count(), 2, "{history}");
+    let told = stack.must(&["migrate", "report"]).out;
+    assert!(
+        told.contains("writes waited for moves of the primary: "),
+        "{told}"
+    );
+    assert!(told.contains("transactions a second, median: "), "{told}");
+    let page = stack.must(&["migrate", "report", "1", "--html", "-"]).out;
+    assert_eq!(page.matches("<polyline").count(), 4, "{page}");
 }
 
 /// Before anything is open: each command of a phase-1 stack, word for word.

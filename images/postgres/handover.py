@@ -63,9 +63,9 @@ class Handover:
         self.turn = threading.Lock()
 
     def do(self, verb, deadline, more):
-        if verb == "sessions":
-            # Only looks, and is asked while another verb is at work.
-            return self.sessions()
+        if verb in LOOKS:
+            # Asked while another verb is at work, too.
+            return getattr(self, verb)()
         if not self.turn.acquire(timeout=max(0, deadline - time.monotonic())):
             raise TimeoutError("another verb is at work")
         try:
@@ -85,6 +85,11 @@ class Handover:
         """Who is at work on this server, and what would be in the way of a hold or a move."""
         with self.session() as run:
             return sessions.look(run, global_config.is_synchronous_mode)
+
+    def standbys(self):
+        """Who follows this server, and how far."""
+        with self.session() as run:
+            return sessions.standbys(run)
 
     def paused(self, deadline):
         """Waits until this Patroni itself goes by it that automatic failover is off. What its REST API
@@ -288,7 +293,8 @@ def sync(folder):
         os.close(handle)
 
 
-VERBS = ("sessions", "paused", "prepare", "fence", "revive", "wake", "replayed", "promote")
+LOOKS = ("sessions", "standbys")
+VERBS = (*LOOKS, "paused", "prepare", "fence", "revive", "wake", "replayed", "promote")
 
 
 @check_access

@@ -6,8 +6,16 @@ the agent takes every literal out before it says one to anybody (src/agent/resid
 
 import json
 
+# Lag in bytes of log that a standby has not replayed, and in ms as it says.
+STANDBYS = """(SELECT coalesce(json_agg(one), '[]') FROM (
+    SELECT application_name AS name, state, sync_state AS sync,
+           CASE WHEN NOT pg_is_in_recovery()
+                THEN greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint END AS lag_bytes,
+           (extract(epoch FROM replay_lag) * 1000)::bigint AS lag_ms
+      FROM pg_stat_replication ORDER BY 1, pid LIMIT 50) one)"""
+
 # Sessions of clients but this one and Patroni's own; replication is told apart. `held`: how long a
-# transaction is open, in ms. Lag in bytes of log that a standby has not replayed, and in ms as it says.
+# transaction is open, in ms.
 LOOK = """
 SELECT json_build_object(
   'sessions', (SELECT coalesce(json_agg(one), '[]') FROM (
@@ -25,12 +33,7 @@ SELECT json_build_object(
            (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint AS open_ms,
            to_char(prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
       FROM pg_prepared_xacts ORDER BY prepared LIMIT 100) one),
-  'standbys', (SELECT coalesce(json_agg(one), '[]') FROM (
-    SELECT application_name AS name, state, sync_state AS sync,
-           CASE WHEN NOT pg_is_in_recovery()
-                THEN greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint END AS lag_bytes,
-           (extract(epoch FROM replay_lag) * 1000)::bigint AS lag_ms
-      FROM pg_stat_replication ORDER BY 1, pid LIMIT 50) one),
+  'standbys', """ + STANDBYS + """,
   'timeouts', (SELECT coalesce(json_agg(one), '[]') FROM (
     SELECT r.rolname AS "user", d.datname AS database, split_part(c, '=', 1) AS name,
            split_part(c, '=', 2) AS value
@@ -49,3 +52,8 @@ def look(run, is_synchronous):
     (told,) = run(LOOK)
     # Whether Patroni is told to have synchronous standbys: then their names are its own to set.
     return {**json.loads(told), "is_synchronous": bool(is_synchronous)}
+
+
+def standbys(run):
+    (told,) = run(f"SELECT {STANDBYS}::text")
+    return json.loads(told)

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use scalectl_documents::Compose;
 use scalectl_plan::{Migrating, Volumes};
+use serde::Serialize;
 
 use crate::census::Census;
 use crate::course::{Step, course};
@@ -94,20 +95,20 @@ pub enum DriveError<E: std::error::Error + 'static> {
 }
 
 /// What happens while a course is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event")]
 pub enum Told {
+    #[serde(rename = "step-started")]
     Started {
         number: usize,
         of: usize,
+        #[serde(flatten)]
         step: Step,
     },
-    Waits {
-        why: String,
-    },
-    Done {
-        took_ms: u64,
-        held_ms: Option<u64>,
-    },
+    #[serde(rename = "step-waits")]
+    Waits { why: String },
+    #[serde(rename = "step-done")]
+    Done { took_ms: u64, held_ms: Option<u64> },
 }
 
 /// A migration in somebody's hands.

@@ -9,15 +9,21 @@
 mod census;
 mod course;
 mod drive;
+mod estimate;
 mod facts;
 mod journal;
 mod ladder;
 mod outline;
+mod report;
+mod samples;
 
 pub use census::{Census, Seat};
 pub use course::{Step, course, stayers};
 pub use drive::{Drive, DriveError, Site, Told};
+pub use estimate::{Basis, Estimate, Expected, expected};
 pub use facts::{Facts, PoolerWait, Prepared, Session, Standby, Timeout, Way};
 pub use journal::{Ended, Entry, Event, Journal, Migration, Open};
 pub use ladder::{Ladder, LadderError, Rung};
 pub use outline::{Outline, OutlinedStep, outline};
+pub use report::{Hold, Report, Summary, Taken, taken};
+pub use samples::{Lag, Sample, read_samples, samples_file};

@@ -8,13 +8,16 @@
 mod builds;
 mod confirm;
 mod error;
+mod estimates;
 mod finding;
+mod live;
 mod logs;
 mod migration;
 mod plan;
 mod printer;
 mod progress;
 mod quantity;
+mod report;
 mod table;
 mod terminal;
 mod transfer;
@@ -23,13 +26,16 @@ mod watch;
 pub use builds::Builds;
 pub use confirm::{Answer, confirm};
 pub use error::{print_error, print_tail};
+pub use estimates::expected_text;
 pub use finding::{Mark, finding_text};
+pub use live::{Live, sample_text};
 pub use logs::{LogStyle, LogWriter};
 pub use migration::{outline_text, step_text};
 pub use plan::{plan_text, summary};
 pub use printer::{Format, Printer};
 pub use progress::{Progress, critical_path, seconds};
 pub use quantity::size;
+pub use report::{report_html, report_text};
 pub use table::table;
 pub use terminal::{
     RawMode, has_terminal, pass_on, stdin_parts, terminal_size, writes_to_terminal,

@@ -11,6 +11,12 @@ use serde::Serialize;
 
 use crate::printer::{Format, Printer};
 
+/// The live lines of this process: one set, whoever draws.
+pub(crate) fn bars() -> MultiProgress {
+    static BARS: std::sync::LazyLock<MultiProgress> = std::sync::LazyLock::new(MultiProgress::new);
+    BARS.clone()
+}
+
 /// The display of one run.
 pub struct Progress<'a> {
     printer: Printer,
@@ -44,7 +50,7 @@ impl<'a> Progress<'a> {
         Self {
             printer,
             operations,
-            bars: MultiProgress::new(),
+            bars: bars(),
             live: BTreeMap::new(),
             done: 0,
         }

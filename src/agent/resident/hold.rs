@@ -134,6 +134,11 @@ impl Traffic {
         self.holding.store(false, Ordering::Relaxed);
     }
 
+    /// Whether transactions are held, or are tried to be.
+    pub fn is_holding(&self) -> bool {
+        self.holding.load(Ordering::Relaxed)
+    }
+
     /// Waits until nobody else does something to a member.
     pub async fn turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.turn).lock_owned().await

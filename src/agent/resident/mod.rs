@@ -26,6 +26,7 @@ mod pooler;
 mod readers;
 mod restarts;
 mod routes;
+mod sampler;
 mod serve;
 mod sessions;
 mod settings;
@@ -56,6 +57,7 @@ use hold::{LastRelease, Traffic};
 use http::Client;
 use metrics::Metrics;
 use pooler::Keeper;
+use sampler::Sampler;
 use serve::Server;
 use sessions::Witness;
 use settings::Applier;
@@ -255,6 +257,14 @@ fn follow_database(
             .iter()
             .map(|member| member.name.clone())
             .collect();
+        let sampler = Sampler {
+            folder: database.journal.clone(),
+            pooler: Arc::clone(&pooler),
+            known: known.clone(),
+            traffic: Arc::clone(&traffic),
+            witness: Arc::clone(&witness),
+        };
+        duties.spawn(sampler.run());
         duties.spawn(Keeper::new(pooler, members, client, metrics, known.clone(), wishes).run());
     }
     let handover = Handover::open(

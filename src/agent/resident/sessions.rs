@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use scalectl_migrate::{Facts, PoolerWait, Prepared, Session, Standby, Timeout, Way};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::config::{Database, Pooler};
@@ -128,14 +129,15 @@ impl Witness {
         Ok(open.map(|it| self.attributed(it, &links)).collect())
     }
 
+    /// The standbys as that member sees them.
+    pub async fn standbys(&self, primary: &str) -> Result<Vec<Standby>, StepError> {
+        let asked = self.members.ask(primary, "standbys", PATIENCE, Value::Null);
+        read(primary, "standbys", asked.await?)
+    }
+
     async fn told(&self, primary: &str) -> Result<Told, StepError> {
         let asked = self.members.ask(primary, "sessions", PATIENCE, Value::Null);
-        let told = asked.await?;
-        serde_json::from_value(told).map_err(|error| StepError::Refused {
-            member: primary.to_owned(),
-            verb: "sessions",
-            why: error.to_string(),
-        })
+        read(primary, "sessions", asked.await?)
     }
 
     /// A session as it may be told, with whose it is.
@@ -184,6 +186,18 @@ impl Witness {
         let names = databases.filter(|one| is_session_mode(one));
         names.map(|one| one.name.clone()).collect()
     }
+}
+
+fn read<T: DeserializeOwned>(
+    member: &str,
+    verb: &'static str,
+    told: Value,
+) -> Result<T, StepError> {
+    serde_json::from_value(told).map_err(|error| StepError::Refused {
+        member: member.to_owned(),
+        verb,
+        why: error.to_string(),
+    })
 }
 
 /// Processes of other members may have the same numbers.

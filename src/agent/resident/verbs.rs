@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::control::{Reply, Request};
-use super::handover;
+use super::{handover, sampler};
 use crate::journal;
 use crate::probe::seconds;
 
@@ -61,6 +61,14 @@ pub enum AgentVerb {
     Census,
     /// Print what is at work on the primary, and what is set there, as JSON
     Facts,
+    /// Print samples of the migration that is open as they come, as lines of JSON
+    Samples {
+        /// Seconds after which it ends
+        #[arg(long = "for", default_value = "30", value_parser = seconds)]
+        at_most: Duration,
+        #[arg(long, default_value = "/journal")]
+        folder: PathBuf,
+    },
     /// Add an entry to the journal of migrations
     Journal {
         /// One line of JSON
@@ -173,6 +181,9 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
                 folder: folder.clone(),
                 source,
             });
+        }
+        AgentVerb::Samples { at_most, folder } => {
+            return sampler::print(folder, *at_most).map_err(AskError::Print);
         }
         AgentVerb::Switch { to, hold_ms } => {
             let switch = Request::Switch {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::{DockerEngine, LockOwner};
-use scalectl_migrate::{Drive, Entry, Event, Ladder, Migration, Outline, Site, outline};
+use scalectl_migrate::{Drive, Entry, Event, Expected, Ladder, Migration, Outline, Site, outline};
 use scalectl_plan::Observed;
-use scalectl_ui::{Answer, Format, confirm, outline_text};
+use scalectl_ui::{Answer, Format, confirm, expected_text, outline_text};
 use serde::Serialize;
 
 use super::checks::Ready;
@@ -77,6 +77,7 @@ struct Shown<'a> {
     #[serde(flatten)]
     outline: &'a Outline,
     needs: Needs,
+    expected: &'a Expected,
     checks: &'a [Check],
 }
 
@@ -165,13 +166,17 @@ impl Way {
         let shown = Shown {
             outline,
             needs: ready.needs,
+            expected: &ready.expected,
             checks: &ready.checks,
         };
         let printed = match context.printer.format {
             Format::Json => context.printer.json(&shown),
             Format::Text => {
                 let checks = preflight::text(&context.printer, &ready.checks);
-                let text = outline_text(outline) + &ready.needs.text() + &checks;
+                let text = outline_text(outline)
+                    + &ready.needs.text()
+                    + &expected_text(&ready.expected)
+                    + &checks;
                 context.printer.data(&text)
             }
         };

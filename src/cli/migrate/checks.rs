@@ -2,11 +2,13 @@
 
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
-use scalectl_migrate::{Census, Outline, Step};
+use scalectl_migrate::{Census, Expected, Outline, Step, expected};
 use scalectl_plan::{Goal, Observed, PlanError};
+use scalectl_ui::expected_text;
 
 use super::begin::Way;
 use super::needs::{self, Needs};
+use super::report;
 use super::site::MAX_HOLD_MS;
 use super::{Begin, MigrateError};
 use crate::cli::context::Context;
@@ -23,6 +25,7 @@ const POOLER: &str = "pooler";
 pub struct Ready {
     pub checks: Vec<Check>,
     pub needs: Needs,
+    pub expected: Expected,
 }
 
 impl Ready {
@@ -30,7 +33,8 @@ impl Ready {
     pub fn text(&self, context: &Context) -> String {
         let notes = self.checks.iter().filter(|it| it.state == State::Note);
         let notes: Vec<_> = notes.cloned().collect();
-        self.needs.text() + &preflight::text(&context.printer, &notes)
+        let expected = expected_text(&self.expected);
+        self.needs.text() + &expected + &preflight::text(&context.printer, &notes)
     }
 }
 
@@ -79,7 +83,19 @@ impl Way {
         };
         let names = preflight::names(&observed);
         checks.extend(preflight::database(facts, work, &names));
-        Ok(Ready { checks, needs })
+        let history = report::history(&self.engine, &self.project, &observed).await?;
+        // What is copied by each new member at once is written to one disk.
+        let expected = expected(
+            &self.outline(),
+            &history,
+            needs.disk_bytes,
+            work.moves_primary,
+        );
+        Ok(Ready {
+            checks,
+            needs,
+            expected,
+        })
     }
 
     fn as_described(&self, now: &Compose, observed: &Observed, wait: Span) -> Vec<Check> {

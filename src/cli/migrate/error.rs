@@ -25,6 +25,12 @@ pub enum MigrateError {
         help("`scalectl migrate history` lists those that were")
     )]
     NoneOpen { project: String },
+    #[error("{project} has no migration{}", id.map_or(String::new(), |id| format!(" with the number {id}")))]
+    #[diagnostic(
+        code(scalectl::migrate::no_such),
+        help("`scalectl migrate history` lists those that were")
+    )]
+    NoSuch { project: String, id: Option<u64> },
     #[error("there is no migration of {project} to take back")]
     #[diagnostic(
         code(scalectl::migrate::nothing_to_undo),

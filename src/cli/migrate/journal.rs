@@ -11,8 +11,10 @@ use super::MigrateError;
 use crate::cli::db::switchover::AGENT;
 use crate::cli::error::CommandError;
 
-/// Where the agent's container has it; the folder is templates/compose/agent's.
-const FILE: &str = "/journal/migrations.jsonl";
+/// Where the agent's container has it: templates/compose/agent's.
+const FOLDER: &str = "/journal";
+/// The journal of migrations there.
+pub const FILE: &str = "migrations.jsonl";
 const ANSWER_BYTES: usize = 64 << 10;
 
 /// Every migration of the stack.
@@ -24,13 +26,25 @@ pub async fn read(
     project: &str,
     observed: &Observed,
 ) -> Result<Journal, CommandError> {
+    let text = text(engine, project, observed, FILE).await?;
+    Ok(Journal::read(&text))
+}
+
+/// The text of a file beside the journal; empty if it is not there.
+pub async fn text(
+    engine: &DockerEngine,
+    project: &str,
+    observed: &Observed,
+    file: &str,
+) -> Result<String, CommandError> {
     let agents = observed.instances("agent");
     let Some((agent, _)) = agents.first() else {
         let project = project.to_owned();
         return Err(MigrateError::NoAgent { project }.into());
     };
-    let bytes = engine.file_of(agent, FILE).await?.unwrap_or_default();
-    Ok(Journal::read(&String::from_utf8_lossy(&bytes)))
+    let path = format!("{FOLDER}/{file}");
+    let bytes = engine.file_of(agent, &path).await?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Adds an entry; it is on disk when this returns.

@@ -11,8 +11,10 @@ mod journal;
 mod ladder;
 mod needs;
 mod onward;
+mod report;
 mod site;
 mod told;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -82,6 +84,8 @@ enum Verb {
     },
     /// List the migrations of this stack
     History,
+    /// Tell what a migration did and how the stack did meanwhile
+    Report(report::ReportArgs),
 }
 
 pub async fn run(args: &MigrateArgs, context: &Context) -> Result<ExitCode, CommandError> {
@@ -112,6 +116,7 @@ pub async fn run(args: &MigrateArgs, context: &Context) -> Result<ExitCode, Comm
             onward::undo(context, begin).await?;
         }
         (Some(Verb::History), _) => told::history(context).await?,
+        (Some(Verb::Report(args)), _) => report::report(context, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,12 @@
 //! What a migration tells: while it works, of one that is open, of those that were.
 
 use scalectl_migrate::{Drive, DriveError, Journal, Migration, Told};
-use scalectl_ui::{Format, seconds, step_text, table};
+use scalectl_ui::{Format, Live, seconds, step_text, table};
 use serde::Serialize;
 use std::time::Duration;
 
 use super::site::DockerSite;
+use super::watch::watch;
 use super::{MigrateError, journal};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -16,23 +17,33 @@ pub async fn drive(
     mut drive: Drive<'_, DockerSite<'_>>,
 ) -> Result<(), CommandError> {
     let printer = context.printer;
+    let live = Live::new(printer);
     let mut waits = String::new();
-    let ended = drive.run(|told| match told {
-        Told::Started { number, of, step } => {
-            printer.say(&printer.bold(&format!("step {number} of {of}: {}", step_text(&step))));
-        }
-        Told::Waits { why } if why != waits => {
-            printer.say(&format!("  waiting: {why}"));
-            waits = why;
-        }
-        Told::Waits { .. } => {}
-        Told::Done { took_ms, held_ms } => {
-            let held = held_ms.map(|ms| format!("; writes waited {ms} ms"));
-            let took = seconds(Duration::from_millis(took_ms));
-            printer.say(&format!("  done in {took}{}", held.unwrap_or_default()));
+    let (engine, project) = (drive.site.engine, drive.site.project);
+    let samples = watch(context, engine, project, |sample| live.show(sample));
+    let ended = drive.run(|told| {
+        live.tell(&told);
+        match told {
+            Told::Started { number, of, step } => {
+                live.say(&printer.bold(&format!("step {number} of {of}: {}", step_text(&step))));
+            }
+            Told::Waits { why } if why != waits => {
+                live.say(&format!("  waiting: {why}"));
+                waits = why;
+            }
+            Told::Waits { .. } => {}
+            Told::Done { took_ms, held_ms } => {
+                let held = held_ms.map(|ms| format!("; writes waited {ms} ms"));
+                let took = seconds(Duration::from_millis(took_ms));
+                live.say(&format!("  done in {took}{}", held.unwrap_or_default()));
+            }
         }
     });
-    let ended = ended.await;
+    let ended = tokio::select! {
+        ended = ended => ended,
+        never = samples => match never {},
+    };
+    drop(live);
     let migration = &drive.migration;
     ended.map_err(|source| stopped(migration, source))?;
     report(context, migration)
@@ -59,6 +70,9 @@ fn report(context: &Context, migration: &Migration) -> Result<(), CommandError> 
     let took = seconds(Duration::from_millis(took));
     let done = format!("phase {phase} after {took}; {held}");
     context.printer.say(&done);
+    context.printer.say(
+        "`scalectl migrate report` tells how the stack did meanwhile (`--html FILE` draws it)",
+    );
     if !migration.is_turned_back {
         context.printer.say("`scalectl migrate undo` goes back");
     }

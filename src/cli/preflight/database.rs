@@ -102,7 +102,7 @@ fn followers(facts: &Facts) -> String {
 fn direct(sessions: &[Session], work: Work) -> Check {
     let found = of_way(sessions, Way::Direct);
     let fix = "end them (`scalectl db shell`, a dump, a tool of yours), or accept with `--end-sessions` that they are ended";
-    let ok = Check::ok("past pooler", "no session goes past the pooler");
+    let ok = Check::ok("direct", "no session goes past the pooler");
     ended(ok, &found, "past the pooler", fix, work.moves_primary, work)
 }
 
@@ -142,7 +142,7 @@ fn old(sessions: &[Session], work: Work) -> Check {
     let waited_for = of_way(sessions, Way::Transactions).into_iter();
     let found: Vec<_> = waited_for.filter(is_old).collect();
     let Some(first) = found.first() else {
-        return Check::ok("transactions", "none is open for long");
+        return Check::ok("old", "none is open for long");
     };
     let who = list(
         found
@@ -155,8 +155,8 @@ fn old(sessions: &[Session], work: Work) -> Check {
         first.pid
     );
     match work.moves_primary {
-        true => Check::refused("transactions", says, fix),
-        false => Check::note("transactions", format!("{who}; nothing is held"), fix),
+        true => Check::refused("old", says, fix),
+        false => Check::note("old", format!("{who}; nothing is held"), fix),
     }
 }
 
@@ -340,9 +340,9 @@ mod tests {
         insta::assert_snapshot!(bad(&facts, MOVES), @r#"
         Refused database: the agent is at work on a database member (it moves, restarts or stops one)
         Refused standbys: synchronous_standby_names is left over (db-9), though this stack has no synchronous standbys: every commit could wait for ever
-        Refused past pooler: 1 session is past the pooler and would be ended: process 43, user app, application report, client shop-app-1 (a transaction open since 2026-11-23T19:40:02Z (0 s), idle in transaction, its last statement: SELECT ?)
+        Refused direct: 1 session is past the pooler and would be ended: process 43, user app, application report, client shop-app-1 (a transaction open since 2026-11-23T19:40:02Z (0 s), idle in transaction, its last statement: SELECT ?)
         Refused sessions: 1 session is in the pooler's session mode and would be ended: process 42, user app, application report, client shop-app-1
-        Refused transactions: a hold would wait for old transactions: process 41, user app, application report, client shop-app-1 is open since 2026-11-23T19:40:02Z (34 s), idle in transaction, its last statement: SELECT ?
+        Refused old: a hold would wait for old transactions: process 41, user app, application report, client shop-app-1 is open since 2026-11-23T19:40:02Z (34 s), idle in transaction, its last statement: SELECT ?
         Refused prepared: 1 transaction is prepared and not yet committed: "tx-1" of user app since 2026-11-23T19:40:02Z
         Refused time-outs: the pooler lets clients wait: query_wait_timeout 2 s; writes may wait 3 s, so some would fail
         "#);
@@ -394,10 +394,7 @@ mod tests {
             .sessions
             .push(session(41, Way::Transactions, Some(34_000)));
         let text = bad(&facts, accepted);
-        assert!(
-            text.contains("Refused transactions"),
-            "a hold waits for it: {text}"
-        );
+        assert!(text.contains("Refused old"), "a hold waits for it: {text}");
     }
 
     #[test]
