@@ -96,6 +96,9 @@ fn takes_no_write_by_hand(stack: &Stack) {
     settled(stack);
     let new = primary(stack);
     assert_ne!(old, new);
+    let control = Tries::on(&new);
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(control.taken() > 0, "the same tries write on the primary");
     let acts: [(&str, &dyn Fn()); 4] = [
         ("started", &|| by_hand::restart(&old)),
         ("promoted", &|| by_hand::promote(&old)),

@@ -149,7 +149,11 @@ class Handover:
         """Starts a server that does not run, as what it is: while failover is off nobody else does."""
         self.need_pause()
         if self.server.is_running() is None:
-            self.start("replica" if self.is_standby() else "primary", deadline)
+            is_standby = self.is_standby()
+            if is_standby:
+                # One that ended within its promotion has lost its mark, and would start as a primary.
+                self.put(self.mark(), "")
+            self.start("replica" if is_standby else "primary", deadline)
         return {}
 
     def replayed(self, deadline, lsn):
@@ -166,12 +170,9 @@ class Handover:
     def promote(self, deadline):
         """Makes this standby the primary, and returns once it takes writes."""
         self.need_pause()
-        permit()
-        try:
-            self.promote_now(deadline)
-        finally:
-            # One that was not used up must not be there for others.
-            revoke()
+        self.promote_now(deadline)
+        # One that was not used up must not be there for others.
+        revoke()
         # A primary without the lock takes it in Patroni's next round, if nobody has it.
         self.patroni.ha.wakeup()
         return {}
@@ -184,6 +185,8 @@ class Handover:
                     break
                 if time.monotonic() > deadline:
                     raise TimeoutError("the server was not promoted in time")
+                # From here on only forward: whatever fails, the permit stays for a promotion under way.
+                permit()
                 with contextlib.suppress(Exception):  # "recovery is not in progress": it is done
                     run("SELECT pg_promote(false)")
                 again = time.monotonic() + ASK_AGAIN_SECONDS
@@ -255,7 +258,8 @@ class Handover:
 
     @contextlib.contextmanager
     def session(self):
-        parameters = {**self.server.connection_pool.conn_kwargs, "connect_timeout": 3}
+        named = {"connect_timeout": 3, "application_name": "Patroni handover"}
+        parameters = {**self.server.connection_pool.conn_kwargs, **named}
         connection = connect(**parameters)
         connection.autocommit = True
         try:

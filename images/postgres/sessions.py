@@ -14,7 +14,7 @@ STANDBYS = """(SELECT coalesce(json_agg(one), '[]') FROM (
            (extract(epoch FROM replay_lag) * 1000)::bigint AS lag_ms
       FROM pg_stat_replication ORDER BY 1, pid LIMIT 50) one)"""
 
-# Sessions of clients but this one and Patroni's own; replication is told apart. `held`: how long a
+# Sessions of clients but this one and Patroni's own (some of which have no name); replication is told apart. `held`: how long a
 # transaction is open, in ms.
 LOOK = """
 SELECT json_build_object(
@@ -26,7 +26,8 @@ SELECT json_build_object(
            left(query, 4096) AS statement
       FROM pg_stat_activity
      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-       AND NOT (client_addr IS NULL AND application_name LIKE 'Patroni%')
+       AND NOT (client_addr IS NULL AND usename = 'postgres'
+                AND (application_name LIKE 'Patroni%' OR application_name = ''))
      ORDER BY xact_start NULLS LAST, pid LIMIT 500) one),
   'prepared', (SELECT coalesce(json_agg(one), '[]') FROM (
     SELECT gid, owner AS "user", database,

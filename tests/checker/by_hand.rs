@@ -12,7 +12,16 @@ const SIGNAL: &str = "/var/lib/postgresql/data/standby.signal";
 /// Tries to write on one member, ten times a second, until it is dropped or read.
 pub struct Tries {
     member: String,
-    child: Child,
+    child: Option<Child>,
+}
+
+impl Drop for Tries {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 impl Tries {
@@ -30,14 +39,15 @@ impl Tries {
         let child = command.stderr(Stdio::null()).spawn();
         Self {
             member: member.to_owned(),
-            child: child.expect("sh starts"),
+            child: Some(child.expect("sh starts")),
         }
     }
 
     /// How many were taken.
     pub fn taken(mut self) -> usize {
-        self.child.kill().expect("the child is ours");
-        let output = self.child.wait_with_output().expect("it has ended");
+        let mut child = self.child.take().expect("it is read once");
+        child.kill().expect("the child is ours");
+        let output = child.wait_with_output().expect("it has ended");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let taken = said.matches("written").count();
         if taken > 0 {

@@ -52,9 +52,8 @@ pub fn primary(stack: &Stack) -> String {
 pub fn wait_for_standbys(stack: &Stack, count: usize) {
     let give_up = Instant::now() + Duration::from_secs(90);
     let ask = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
-    let primary = primary(stack);
     loop {
-        let said = psql(&primary, "postgres", ask);
+        let said = psql(&primary(stack), "postgres", ask);
         if said.out.trim() == count.to_string() {
             return;
         }

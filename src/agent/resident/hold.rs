@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::config::{PooledDatabase, Pooler, Route};
 use super::console::{ConsoleError, command};
 use super::database::Known;
+use super::handover::StepError;
 use super::pooler::{Follow, Order, sockets};
 use super::sessions::Witness;
 use super::unheld::{Unheld, WhoKept};
@@ -34,6 +35,8 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 pub const HOLD_TAKES: Duration = Duration::from_secs(60);
 /// Well below the pooler's query_wait_timeout and client_login_timeout.
 const HOLD_LIMIT: Duration = Duration::from_secs(5);
+/// The look between two tries for who keeps the hold waiting.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// What a standby is answering when it is taken out of the reads.
 const READS_TAKE: Duration = Duration::from_secs(2);
 
@@ -232,7 +235,13 @@ impl Traffic {
                 _ => {
                     let primary = known.primary.as_deref().unwrap_or_default();
                     let open = self.witness.blockers(primary, databases, PAUSE_PATIENCE);
-                    who.was_kept(open.await);
+                    let late = StepError::Refused {
+                        member: primary.to_owned(),
+                        verb: "sessions",
+                        why: format!("it did not tell within {LOOK_PATIENCE:?}"),
+                    };
+                    let open = timeout(LOOK_PATIENCE, open).await;
+                    who.was_kept(open.unwrap_or(Err(late)));
                 }
             }
             LOG.warn(format_args!("try {attempt} of {TRIES} to hold: {who}"));
@@ -283,7 +292,7 @@ pub fn is_session_mode(database: &PooledDatabase) -> bool {
 }
 
 async fn tell_all(pooler: &Pooler, verb: &str, databases: &[String]) -> Result<(), ConsoleError> {
-    for socket in live(pooler) {
+    for socket in live(pooler).await {
         for database in databases {
             command(&socket, &pooler.user, &format!("{verb} {database}")).await?;
         }
@@ -293,7 +302,7 @@ async fn tell_all(pooler: &Pooler, verb: &str, databases: &[String]) -> Result<(
 
 /// Lets everything go on; one that is not held says so, and that is well.
 async fn release(pooler: &Pooler, databases: &[String]) {
-    for socket in live(pooler) {
+    for socket in live(pooler).await {
         for database in databases {
             for _ in 0..3 {
                 match command(&socket, &pooler.user, &format!("RESUME {database}")).await {
@@ -314,8 +323,19 @@ async fn release_all(pooler: &Pooler) {
     release(pooler, &databases).await;
 }
 
-/// Sockets with a process behind them: a killed one leaves its file.
-pub fn live(pooler: &Pooler) -> Vec<PathBuf> {
-    let is_live = |socket: &PathBuf| std::os::unix::net::UnixStream::connect(socket).is_ok();
-    sockets(pooler).into_keys().filter(is_live).collect()
+/// Sockets with a process behind them: a killed one leaves its file. One that is frozen,
+/// with no place for another connection, is live. Never blocks.
+pub async fn live(pooler: &Pooler) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for socket in sockets(pooler).into_keys() {
+        let connected = tokio::net::UnixStream::connect(&socket).await;
+        let is_live = match connected {
+            Ok(_) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        };
+        if is_live {
+            found.push(socket);
+        }
+    }
+    found
 }

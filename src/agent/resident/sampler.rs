@@ -105,7 +105,7 @@ impl Sampler {
 
     async fn waiting(&self) -> (u64, u64) {
         let (mut waiting, mut longest_ms) = (0, 0);
-        for socket in live(&self.pooler) {
+        for socket in live(&self.pooler).await {
             for pool in &table(&self.pooler, &socket, "SHOW POOLS").await {
                 waiting += number(pool, "cl_waiting") as u64;
                 let wait = number(pool, "maxwait") * 1e3 + number(pool, "maxwait_us") / 1e3;
@@ -119,7 +119,7 @@ impl Sampler {
         let known = self.known.borrow().clone();
         let mut counted = BTreeMap::new();
         let (waiting, longest_wait_ms) = self.waiting().await;
-        for socket in live(&self.pooler) {
+        for socket in live(&self.pooler).await {
             let stats = table(&self.pooler, &socket, "SHOW STATS").await;
             counted.insert(socket, count(&stats));
         }

@@ -146,7 +146,10 @@ impl Witness {
         let is_own = |user: &String| OWN.contains(&user.as_str());
         let way = match link {
             _ if session.user.as_ref().is_some_and(is_own) => Way::Own,
-            Some(link) if self.session_databases().contains(&link.database) => Way::Session,
+            // One that no client has waits in the pool for the next.
+            Some(link) if link.is_active && self.session_databases().contains(&link.database) => {
+                Way::Session
+            }
             Some(_) => Way::Transactions,
             None => Way::Direct,
         };
@@ -172,7 +175,7 @@ impl Witness {
         let addresses = self.members.client.addresses_of(primary).await;
         let addresses = addresses.unwrap_or_default();
         let addresses: BTreeSet<_> = addresses.iter().map(IpAddr::to_string).collect();
-        for socket in live(pooler) {
+        for socket in live(pooler).await {
             let servers = table(pooler, &socket, "SHOW SERVERS").await;
             let clients = table(pooler, &socket, "SHOW CLIENTS").await;
             all.extend(joined(&addresses, &servers, &clients));
@@ -233,7 +236,7 @@ fn joined(addresses: &BTreeSet<String>, servers: &[Row], clients: &[Row]) -> BTr
 /// How long the poolers let somebody wait; the shortest of each.
 async fn waits(pooler: &Pooler) -> Vec<PoolerWait> {
     let mut all: BTreeMap<String, u64> = BTreeMap::new();
-    for socket in live(pooler) {
+    for socket in live(pooler).await {
         for row in table(pooler, &socket, "SHOW CONFIG").await {
             let (Some(name), Some(value)) = (row.get("key"), row.get("value")) else {
                 continue;

@@ -93,7 +93,8 @@ async fn checks(
         hold_ms: args.max_hold,
         end_sessions: args.end_sessions,
     };
-    let mut checks = vec![preflight::components(observed)];
+    // A move of the primary may be what helps: nothing that is ill refuses it.
+    let mut checks = vec![preflight::components(observed).noted()];
     let facts = preflight::facts(engine, agent).await?;
     checks.extend(preflight::database(
         facts,

@@ -63,6 +63,15 @@ impl Check {
         }
     }
 
+    /// The same, and no reason to begin nothing.
+    pub fn noted(self) -> Self {
+        let state = match self.state {
+            State::Refused => State::Note,
+            state => state,
+        };
+        Self { state, ..self }
+    }
+
     pub fn refused(name: &'static str, says: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             state: State::Refused,
