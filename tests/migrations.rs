@@ -18,6 +18,7 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use checker::pgbench::Pgbench;
 use checker::population::Pulse;
 use checker::reading::{members, wait_for_standbys};
 use checker::soak::{Series, runs};
@@ -69,6 +70,28 @@ fn a_migration_and_its_undo_under_load_lose_double_and_fail_nothing_watched_or_k
     let series = Series::of("migration", 2 * runs(), &VARIANTS);
     let settle = || wait_for_standbys(&stack, members(&stack).len() - 1);
     series.run(&stack, act, settle).must_have_passed();
+}
+
+#[test]
+#[ignore = "soak: 3 min"]
+fn pgbench_through_the_pooler_ends_without_an_error_while_the_stack_migrates_and_back() {
+    let stack = Stack::shop("pgbench-migrates");
+    stack.must(&["up", "--phase", "1"]);
+    let bench = Pgbench::prepare(&stack);
+    let running = bench.start(Duration::from_secs(100));
+    let mut migrated = 0;
+    while migrated < 1 || running.has_left(Duration::from_secs(50)) {
+        stack.must(UP);
+        stack.must(UNDO);
+        migrated += 1;
+    }
+    assert!(
+        running.has_left(Duration::ZERO),
+        "it ran as long as the migrations"
+    );
+    let done = running.finish();
+    println!("pgbench: {done} while the stack migrated to 2 and back, {migrated} times");
+    bench.balances_agree(done.transactions);
 }
 
 /// What runs: phase 2 has a cache.

@@ -113,7 +113,7 @@ fn pgbench_through_the_pooler_ends_without_an_error_and_with_balances_that_agree
     let bench = Pgbench::prepare(&stack);
     let running = bench.start(Duration::from_secs(60));
     let mut moved = 0;
-    while moved < 3 || !running.is_nearly_over() {
+    while moved < 3 || running.has_left(Duration::from_secs(15)) {
         switchover(&stack);
         wait_for_standbys(&stack, STANDBYS);
         moved += 1;

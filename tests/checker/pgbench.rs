@@ -106,9 +106,9 @@ impl<'a> Pgbench<'a> {
 }
 
 impl Running {
-    /// Another switchover would not end within it.
-    pub fn is_nearly_over(&self) -> bool {
-        self.begun.elapsed() + Duration::from_secs(15) > self.lasts
+    /// Something that takes so long would end within it.
+    pub fn has_left(&self, time: Duration) -> bool {
+        self.begun.elapsed() + time <= self.lasts
     }
 
     /// Waits for its end, which must be without any error.
