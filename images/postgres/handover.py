@@ -60,6 +60,7 @@ class Handover:
     def __init__(self, patroni):
         self.patroni = patroni
         self.server = patroni.postgresql
+        self.door = patroni.door
         self.turn = threading.Lock()
 
     def do(self, verb, deadline, more):
@@ -105,10 +106,18 @@ class Handover:
         """A checkpoint now, so that the next one, within the hold, is short."""
         with self.session() as run:
             run("CHECKPOINT", False)
+            (waits_for,) = run("SHOW synchronous_standby_names")
+        return {"waits_for": waits_for}
+
+    def unlock(self, deadline):
+        """Lets the app in: this member is about to be a primary of its own cluster."""
+        self.need_pause()
+        self.door.set(False)
         return {}
 
-    def fence(self, deadline, epoch):
-        """Ends the server so that it can only come back as a standby; answers where its log ends."""
+    def fence(self, deadline, epoch, lock=False):
+        """Ends the server so that it can only come back as a standby; answers where its log ends.
+        With `lock` the app cannot log in to it any more, for its cluster is left."""
         self.need_pause()
         if not self.is_fenced_by(epoch):
             if self.is_standby():
@@ -122,6 +131,8 @@ class Handover:
         postmaster = self.server.is_running()
         if postmaster is not None:
             os.kill(postmaster.pid, signal.SIGINT)
+        if lock:
+            self.door.set(True)
         while not self.is_shut_down():
             if time.monotonic() > deadline:
                 raise TimeoutError("the server has not shut down in time")
@@ -140,6 +151,7 @@ class Handover:
             self.take_fence_away()
         elif self.is_standby():
             raise Refused("it is a standby that this handover has not fenced")
+        self.door.set(False)
         if self.server.is_running() is None:
             self.start("primary", deadline)
         self.patroni.ha.wakeup()
@@ -298,7 +310,7 @@ def sync(folder):
 
 
 LOOKS = ("sessions", "standbys")
-VERBS = (*LOOKS, "paused", "prepare", "fence", "revive", "wake", "replayed", "promote")
+VERBS = (*LOOKS, "paused", "prepare", "unlock", "fence", "revive", "wake", "replayed", "promote")
 
 
 @check_access

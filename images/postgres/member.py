@@ -1,4 +1,4 @@
-"""Runs Patroni, with seven differences that Patroni has no setting for.
+"""Runs Patroni, with nine differences that Patroni has no setting for.
 
 - It waits for the store in steps of 50 ms (Patroni: 5 s), with its modules loaded meanwhile.
 - A founder that was killed during its first start, or that never heard the store's answer, leaves
@@ -9,6 +9,8 @@
 - A heartbeat line that repeats the one before is not logged again.
 - Settings, roles and certificates that change in /etc/scalectl are read again.
 - Its REST API has the verbs of a planned move of the primary (handover.py).
+- While the cluster follows another one, no member lets the app in (door.py).
+- A copy that was interrupted is known as one: `start` begins again.
 
 Tried with Patroni 4.0.7. Must never change what Patroni decides once it runs.
 """
@@ -27,6 +29,7 @@ import types
 import patroni.api
 import patroni.dcs.etcd3
 import patroni.ha
+import patroni.postgresql.bootstrap
 import patroni.postgresql
 import patroni.request
 import patroni.watchdog
@@ -34,11 +37,13 @@ import psycopg2  # noqa: F401  (loaded now, used by Patroni)
 from patroni.__main__ import Patroni
 from patroni.daemon import abstract_main
 
+import door
 import handover
 
 STEP_SECONDS = 0.05
 SETTINGS = "/etc/scalectl"
 ROLES = "/usr/local/lib/scalectl/roles"
+COPYING = "/var/lib/postgresql/copying"
 patroni.postgresql.STOP_POLLING_INTERVAL = STEP_SECONDS
 patroni.postgresql.polling_loop = functools.partial(patroni.postgresql.polling_loop, interval=STEP_SECONDS)
 
@@ -48,6 +53,7 @@ class Member(Patroni):
         wait_for_store(config["etcd3"]["hosts"])
         super().__init__(config)
         self.read = written()
+        self.door = door.Door(self)
         handover.install(self)
 
     def _run_cycle(self):
@@ -61,6 +67,7 @@ class Member(Patroni):
         if cluster is not None and not self.ha._async_executor.busy:
             self.take_founding_back(cluster)
         super()._run_cycle()
+        self.door.follow_cluster()
 
     def _shutdown(self):
         patroni.ha.time = types.SimpleNamespace(time=time.time, sleep=self.give_replicas_time)
@@ -122,6 +129,21 @@ def written():
     return found
 
 
+def marked(copy):
+    """A copy with a mark beside it from before its first byte to after its last."""
+
+    def copied(bootstrap, member):
+        with open(COPYING, "w") as mark:
+            os.fsync(mark.fileno())
+        handover.sync(os.path.dirname(COPYING))
+        is_copied = copy(bootstrap, member)
+        os.unlink(COPYING)
+        handover.sync(os.path.dirname(COPYING))
+        return is_copied
+
+    return copied
+
+
 def wait_for_store(hosts):
     while not any(answers(*host.rsplit(":", 1)) for host in hosts):
         time.sleep(STEP_SECONDS)
@@ -146,6 +168,8 @@ class OnlyNews(logging.Filter):
 
 
 def run(settings):
+    clone = patroni.postgresql.bootstrap.Bootstrap.clone
+    patroni.postgresql.bootstrap.Bootstrap.clone = marked(clone)
     for name in ("patroni.__main__", "patroni.ha"):
         logging.getLogger(name).addFilter(OnlyNews())
     abstract_main(Member, settings)

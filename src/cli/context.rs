@@ -8,8 +8,8 @@ use scalectl_documents::Compose;
 use scalectl_engine::{Engine, ImageEngine, Scope};
 use scalectl_engine_docker::DockerEngine;
 use scalectl_model::App;
-use scalectl_phase::{Phase, Stack};
-use scalectl_plan::{Migrating, Observed};
+use scalectl_phase::{Lineage, Phase, Stack};
+use scalectl_plan::Observed;
 use scalectl_render::{Facts, RenderError, Rendered, Templates};
 use scalectl_ui::Printer;
 
@@ -160,7 +160,18 @@ impl Context {
         }
         let phases = self.phases()?;
         let phase = scalectl_phase::get(&phases, phase)?;
-        self.render_phase(phase, engine, unknown).await
+        self.render_phase(phase, engine, unknown, None).await
+    }
+
+    /// The documents of a phase with other database clusters than those that are there.
+    pub async fn render_with(
+        &self,
+        phase: &Phase,
+        engine: &DockerEngine,
+        lineage: Lineage,
+    ) -> Result<Rendered, CommandError> {
+        self.render_phase(phase, Some(engine), None, Some(lineage))
+            .await
     }
 
     /// The documents of a phase that no file has: one between two others.
@@ -169,18 +180,26 @@ impl Context {
         phase: &Phase,
         engine: &DockerEngine,
     ) -> Result<Rendered, CommandError> {
-        self.render_phase(phase, Some(engine), None).await
+        self.render_phase(phase, Some(engine), None, None).await
     }
 
+    /// `lineage` is observed where none is given and there is an engine.
     async fn render_phase(
         &self,
         phase: &Phase,
         engine: Option<&DockerEngine>,
         unknown: Option<&str>,
+        lineage: Option<Lineage>,
     ) -> Result<Rendered, CommandError> {
         let app = self.app(phase.phase)?;
-        let facts = facts(&app, &self.project_of(&app), engine, unknown).await?;
-        let stack = Stack::of(app, phase, self.global.project.as_deref());
+        let project = self.project_of(&app);
+        let facts = facts(&app, &project, engine, unknown).await?;
+        let lineage = match (lineage, engine) {
+            (Some(lineage), _) => lineage,
+            (None, Some(engine)) => Lineage::of(&engine.generations(&project).await?),
+            (None, None) => Lineage::default(),
+        };
+        let stack = Stack::of(app, phase, self.global.project.as_deref()).with_lineage(lineage);
         let templates = Templates::new(&self.overrides("templates")?);
         Ok(scalectl_render::compose(&stack, &facts, &templates)?)
     }
@@ -221,9 +240,9 @@ impl Context {
     pub fn refuse_migrating(&self, project: &str, observed: &Observed) -> Result<(), CommandError> {
         match observed.migrating {
             None => Ok(()),
-            Some(Migrating { from, to, .. }) => {
-                let project = project.to_owned();
-                Err(MigrateError::Open { project, from, to }.into())
+            Some(mark) => {
+                let (project, way) = (project.to_owned(), mark.way());
+                Err(MigrateError::Open { project, way }.into())
             }
         }
     }

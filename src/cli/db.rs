@@ -18,6 +18,7 @@ use scalectl_plan::Observed;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, Member, Said};
 use crate::cli::lock::{self, Wanted};
+use crate::cli::migrate::{MoveArgs, move_database};
 use dump::{DumpArgs, dump};
 use restore::{RestoreArgs, ask, restore};
 use shell::{ShellArgs, shell};
@@ -51,6 +52,8 @@ enum Verb {
     Restore(RestoreArgs),
     /// Move the primary to another member while writes wait for a moment
     Switchover(SwitchoverArgs),
+    /// Move the whole database to a fresh cluster, with fresh volumes, while it serves
+    Move(MoveArgs),
 }
 
 pub async fn run(args: &DbArgs, context: &Context) -> Result<ExitCode, CommandError> {
@@ -77,6 +80,10 @@ pub async fn run(args: &DbArgs, context: &Context) -> Result<ExitCode, CommandEr
             lock::held(args.lock, context, &engine, wanted("db switchover"), work).await?;
             Ok(ExitCode::SUCCESS)
         }
+        // It looks by itself: a migration like any other.
+        Verb::Move(args) => move_database(args, context)
+            .await
+            .map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -86,9 +93,12 @@ async fn primary(
     project: &str,
     observed: &Observed,
 ) -> Result<String, CommandError> {
+    // `db-1`, or `db2-1` of a cluster that came later.
     let is_member = |service: &str| {
-        let number = service.strip_prefix("db-").unwrap_or_default();
-        !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit())
+        let is_number = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
+        let rest = service.strip_prefix("db").unwrap_or_default();
+        let parts = rest.split_once('-');
+        parts.is_some_and(|(of, number)| is_number(of) && is_number(number) && !number.is_empty())
     };
     let mut members = Vec::new();
     for (name, container) in observed.ours().filter(|(_, it)| is_member(&it.service)) {

@@ -29,7 +29,8 @@ pub async fn run(args: &RenderArgs, context: &Context) -> Result<ExitCode, Comma
     let needs_image = app.app.command.is_none();
     let engine = match needs_image {
         true => Some(context.engine().await?),
-        false => None,
+        // Which database clusters there are, only an engine can tell; without one: the first.
+        false => context.engine().await.ok(),
     };
     let rendered = context.render(args.phase, engine.as_ref()).await?;
     match &args.out {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use scalectl_documents::Compose;
 use scalectl_engine_docker::DockerEngine;
-use scalectl_plan::{ContainerState, Health, Migrating, Observed, ObservedContainer};
+use scalectl_plan::{ContainerState, Health, Observed, ObservedContainer};
 use scalectl_ui::{Format, Screen, table};
 use serde::Serialize;
 
@@ -70,9 +70,10 @@ pub async fn run(args: &StatusArgs, context: &Context) -> Result<ExitCode, Comma
     for hint in hints(&rows) {
         context.printer.say(&hint);
     }
-    if let Some(Migrating { from, to, .. }) = observed.migrating {
+    if let Some(mark) = observed.migrating {
         context.printer.say(&format!(
-            "a migration from phase {from} to phase {to} is open: `scalectl migrate status` tells more"
+            "a migration {} is open: `scalectl migrate status` tells more",
+            mark.way()
         ));
     }
     if !args.exit_code {

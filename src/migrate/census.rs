@@ -14,6 +14,9 @@ pub struct Census {
     pub readable: BTreeSet<String>,
     /// Automatic failover is off.
     pub paused: bool,
+    /// The generation of the cluster that takes writes.
+    #[serde(default)]
+    pub generation: Option<u32>,
 }
 
 /// One member.

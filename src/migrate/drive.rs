@@ -30,6 +30,8 @@ pub trait Site {
     async fn census(&mut self) -> Result<Census, Self::Error>;
     /// Moves the primary; how long writes waited, in milliseconds.
     async fn switch(&mut self, to: &str) -> Result<u64, Self::Error>;
+    /// Moves the database to the cluster of that generation; how long writes waited.
+    async fn cross(&mut self, generation: u32) -> Result<u64, Self::Error>;
     /// A moment, before it is looked again.
     ///
     /// # Errors
@@ -60,6 +62,14 @@ pub enum DriveError<E: std::error::Error + 'static> {
         )
     )]
     NobodyTakesOver { primary: String },
+    #[error("the database is not in the cluster that stays")]
+    #[diagnostic(
+        code(scalectl::migrate::elsewhere),
+        help(
+            "nothing was taken away; `scalectl migrate resume` tries again, `scalectl migrate abort` takes it back"
+        )
+    )]
+    Elsewhere,
     #[error("the primary is {primary}, which is about to be taken away")]
     #[diagnostic(
         code(scalectl::migrate::primary_leaves),
@@ -118,6 +128,17 @@ pub struct Drive<'a, S: Site> {
     pub migration: Migration,
     /// How often it is looked before a wait is given up.
     pub looks: u32,
+    /// A move of the database rests once it is done, with the cluster that was left
+    /// following, until somebody says that it goes.
+    pub rests: bool,
+}
+
+/// How taking the steps can end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Ended,
+    /// It moved, and can be taken back at once.
+    Rests,
 }
 
 /// What a step found out.
@@ -149,12 +170,18 @@ impl<S: Site> Drive<'_, S> {
     ///
     /// # Errors
     /// The step that did not come to its end. The journal says so, too, if it can.
-    pub async fn run(&mut self, mut tell: impl FnMut(Told)) -> Result<(), DriveError<S::Error>> {
+    pub async fn run(
+        &mut self,
+        mut tell: impl FnMut(Told),
+    ) -> Result<Ending, DriveError<S::Error>> {
         let steps = course(self.ladder, self.migration.start, self.migration.goal);
         if self.migration.is_untouched() {
             self.mark().await?;
         }
         for (index, step) in steps.iter().enumerate().skip(self.migration.next) {
+            if self.rests && self.leaves_the_old(step) {
+                return Ok(Ending::Rests);
+            }
             tell(Told::Started {
                 number: index + 1,
                 of: steps.len(),
@@ -187,7 +214,13 @@ impl<S: Site> Drive<'_, S> {
         }
         let phase = self.migration.leads_to();
         let ended = self.note(Event::Ended { phase }).await;
-        ended.map_err(DriveError::Site)
+        ended.map_err(DriveError::Site)?;
+        Ok(Ending::Ended)
+    }
+
+    fn leaves_the_old(&self, step: &Step) -> bool {
+        let new = self.ladder.generations().map(|(_, new)| new);
+        matches!(step, Step::Affirm { generation } if Some(*generation) == new)
     }
 
     async fn take(
@@ -204,6 +237,8 @@ impl<S: Site> Drive<'_, S> {
             Step::Gather { stay } => self.gather(stay, tell).await,
             Step::Pin { stay } => self.pin(stay, tell).await,
             Step::Alone { stay } => self.alone(stay, tell).await,
+            Step::Cross { generation } => self.cross(*generation, tell).await,
+            Step::Affirm { generation } => self.affirm(*generation, tell).await,
             Step::Discard { volumes } => {
                 self.settle(self.migration.goal, Volumes::Discard(volumes))
                     .await?;
@@ -231,8 +266,7 @@ impl<S: Site> Drive<'_, S> {
     }
 
     fn mark_at(&self, rung: usize) -> Migrating {
-        let Migration { id, from, to, .. } = self.migration;
-        Migrating { id, from, to, rung }
+        self.migration.mark(rung)
     }
 
     /// Brings the stack to a rung that bears the migration's mark.
@@ -291,6 +325,53 @@ impl<S: Site> Drive<'_, S> {
                 .await?;
             if look > self.looks {
                 return Err(DriveError::NobodyTakesOver { primary });
+            }
+        }
+    }
+
+    async fn cross(
+        &mut self,
+        generation: u32,
+        tell: &mut impl FnMut(Told),
+    ) -> Result<Found, DriveError<S::Error>> {
+        let mut look = 0;
+        loop {
+            let census = self.census().await?;
+            match census.generation {
+                Some(_) if census.paused => {
+                    look = self.again(look, "somebody is at work on it", tell).await?;
+                }
+                Some(now) if now == generation => return Ok(Found::default()),
+                Some(_) => {
+                    let held = self.site.cross(generation).await;
+                    let held_ms = Some(held.map_err(DriveError::Site)?);
+                    return Ok(Found {
+                        held_ms,
+                        timeline: None,
+                    });
+                }
+                None => look = self.again(look, "no member takes writes", tell).await?,
+            }
+            if look > self.looks {
+                return Err(DriveError::NobodyWrites);
+            }
+        }
+    }
+
+    async fn affirm(
+        &mut self,
+        generation: u32,
+        tell: &mut impl FnMut(Told),
+    ) -> Result<Found, DriveError<S::Error>> {
+        let mut look = 0;
+        loop {
+            let census = self.census().await?;
+            if census.generation == Some(generation) && !census.paused {
+                return Ok(Found::default());
+            }
+            look = self.again(look, "the database is elsewhere", tell).await?;
+            if look > self.looks.min(20) {
+                return Err(DriveError::Elsewhere);
             }
         }
     }

@@ -35,25 +35,29 @@ pub struct Expected {
     pub held_ms: u64,
 }
 
+/// What new members copy.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Copies {
+    pub bytes: u64,
+    /// As fast as they may be, where somebody has set that.
+    pub bytes_a_second: Option<u64>,
+}
+
 /// Bytes a second of a copy of the database, where nothing is known: a busy disk's.
 const COPY_BYTES_A_SECOND: u64 = 40 << 20;
 const SETTLE_MS: u64 = 8_000;
 const HELD_MS: u64 = 300;
 
-/// `history` are steps of earlier migrations; `copy_bytes` are what new members copy.
-/// `has_hold` tells whether the primary is to move.
-pub fn expected(outline: &Outline, history: &[Taken], copy_bytes: u64, has_hold: bool) -> Expected {
+/// `history` are steps of earlier migrations; `has_hold` tells whether the primary is to
+/// move.
+pub fn expected(outline: &Outline, history: &[Taken], copies: Copies, has_hold: bool) -> Expected {
     let steps = outline.steps.iter().map(|one| {
-        let holds = has_hold && matches!(one.step, Step::Gather { .. });
+        let holds = has_hold && matches!(one.step, Step::Gather { .. } | Step::Cross { .. });
         let same = history.iter().filter(|it| is_alike(&it.step, &one.step));
         let same = same.filter(|it| holds == it.held_ms.is_some() && it.took_ms.is_some());
         let same: Vec<_> = same.collect();
         let (takes_ms, held_ms, basis) = match same.len() {
-            0 => (
-                default(&one.step, copy_bytes, holds),
-                HELD_MS,
-                Basis::Default,
-            ),
+            0 => (default(&one.step, copies, holds), HELD_MS, Basis::Default),
             count => (
                 median(same.iter().filter_map(|it| it.took_ms)),
                 median(same.iter().filter_map(|it| it.held_ms)),
@@ -92,12 +96,14 @@ fn is_alike(one: &Step, other: &Step) -> bool {
     }
 }
 
-fn default(step: &Step, copy_bytes: u64, holds: bool) -> u64 {
+fn default(step: &Step, copies: Copies, holds: bool) -> u64 {
+    let rate = copies.bytes_a_second.unwrap_or(COPY_BYTES_A_SECOND).max(1);
     match step {
         Step::Settle { .. } => SETTLE_MS,
-        Step::Follow { .. } => 3_000 + copy_bytes.saturating_mul(1000) / COPY_BYTES_A_SECOND,
+        Step::Follow { .. } => 3_000 + copies.bytes.saturating_mul(1000) / rate,
         Step::Gather { .. } if holds => 3_000,
-        Step::Gather { .. } | Step::Pin { .. } => 300,
+        Step::Cross { .. } => 4_000,
+        Step::Gather { .. } | Step::Pin { .. } | Step::Affirm { .. } => 300,
         Step::Alone { .. } | Step::Discard { .. } | Step::Finish => 2_000,
     }
 }
@@ -133,6 +139,7 @@ mod tests {
                 removes: none(),
             });
         Outline {
+            generations: None,
             from: 2,
             to: 1,
             steps: steps.collect(),
@@ -163,7 +170,7 @@ mod tests {
             took(gather(), Some(90), None),
             took(gather(), None, None),
         ];
-        let expected_of = |has_hold| expected(&outline, &history, 0, has_hold);
+        let expected_of = |has_hold| expected(&outline, &history, Copies::default(), has_hold);
         let moved = expected_of(true);
         assert_eq!((moved.steps[0].takes_ms, moved.held_ms), (5_000, 200));
         assert_eq!(moved.steps[0].basis, Basis::History(3));
@@ -177,8 +184,14 @@ mod tests {
     fn copies_take_as_long_as_they_are_large() {
         let members = BTreeSet::from(["db-2".to_owned()]);
         let outline = outline(vec![Step::Follow { members }]);
-        let small = expected(&outline, &[], 0, false).takes_ms;
-        let large = expected(&outline, &[], 5 << 30, false).takes_ms;
-        assert_eq!(large - small, 128_000);
+        let takes = |bytes, bytes_a_second| {
+            let copies = Copies {
+                bytes,
+                bytes_a_second,
+            };
+            expected(&outline, &[], copies, false).takes_ms
+        };
+        assert_eq!(takes(5 << 30, None) - takes(0, None), 128_000);
+        assert_eq!(takes(5 << 30, Some(20 << 20)) - takes(0, None), 256_000);
     }
 }

@@ -36,6 +36,12 @@ pub enum Event {
         /// The rungs that it leads from and to.
         start: usize,
         goal: usize,
+        /// The database's clusters that it leads from and to, where it moves that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generations: Option<(u32, u32)>,
+        /// Its copy is not slowed down.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_fast: bool,
     },
     /// Somebody else goes on with it.
     TakenOver,
@@ -103,6 +109,10 @@ pub struct Migration {
     /// The longest that writes waited, in milliseconds.
     pub held_ms: Option<u64>,
     pub ended: Option<Ended>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generations: Option<(u32, u32)>,
+    #[serde(skip)]
+    pub is_fast: bool,
 }
 
 /// A migration that is over.
@@ -152,6 +162,12 @@ impl Journal {
         same.is_some_and(|it| entry.epoch < it.epoch)
     }
 
+    /// The largest generation that any migration has led to.
+    pub fn last_generation(&self) -> Option<u32> {
+        let moves = self.migrations.iter().filter_map(|it| it.generations);
+        moves.map(|(_, new)| new).max()
+    }
+
     /// The number of the next migration.
     pub fn next_id(&self) -> u64 {
         self.migrations.last().map_or(0, |it| it.id) + 1
@@ -181,11 +197,15 @@ impl Migration {
             fingerprint,
             start,
             goal,
+            generations,
+            is_fast,
         } = &entry.event
         else {
             return None;
         };
         Some(Self {
+            generations: *generations,
+            is_fast: *is_fast,
             fingerprint: fingerprint.clone(),
             owner: entry.owner.clone(),
             epoch: entry.epoch,
@@ -198,13 +218,20 @@ impl Migration {
     /// What can be told of one whose journal is lost: it goes on a rung before its mark,
     /// so that nothing which that rung waits for is passed over.
     pub fn of_mark(mark: Migrating) -> Self {
-        let Migrating { id, from, to, rung } = mark;
-        let start = match from < to {
+        let Migrating {
+            id,
+            from,
+            to,
+            rung,
+            generations,
+        } = mark;
+        let start = match from < to || generations.is_some() {
             true => rung.saturating_sub(1),
             false => rung + 1,
         };
         Self {
             rung,
+            generations,
             ..Self::untaken((id, from, to), (start, usize::MAX))
         }
     }
@@ -231,6 +258,8 @@ impl Migration {
             timeline: None,
             held_ms: None,
             ended: None,
+            generations: None,
+            is_fast: false,
         }
     }
 
@@ -238,6 +267,22 @@ impl Migration {
     pub fn is_untouched(&self) -> bool {
         let is_begun = self.next > 0 || self.under_way.is_some() || self.is_turned_back;
         self.is_journaled() && self.ended.is_none() && !is_begun
+    }
+
+    /// Its mark, when the stack is brought towards that rung.
+    pub fn mark(&self, rung: usize) -> Migrating {
+        Migrating {
+            id: self.id,
+            from: self.from,
+            to: self.to,
+            rung,
+            generations: self.generations,
+        }
+    }
+
+    /// What it does, in a few words.
+    pub fn way(&self) -> String {
+        self.mark(self.rung).way()
     }
 
     /// Of one whose journal is lost nothing is known but its mark.
@@ -249,7 +294,10 @@ impl Migration {
     pub fn fit(&mut self, ladder: &Ladder) {
         if !self.is_journaled() {
             self.start = self.start.min(ladder.top());
-            self.goal = ladder.rung_of(self.to);
+            self.goal = match ladder.generations() {
+                Some(_) => ladder.top(),
+                None => ladder.rung_of(self.to),
+            };
         }
     }
 
@@ -302,6 +350,10 @@ impl Migration {
     /// The rungs from and to which it leads once it is turned back: to where it began,
     /// or, if it was turned already, to where it was to go first.
     pub fn turn(&self, ladder: &Ladder) -> (usize, usize) {
+        if ladder.generations().is_some() {
+            let goal = if self.is_turned_back { ladder.top() } else { 0 };
+            return (self.rung, goal);
+        }
         let to = if self.is_turned_back {
             self.to
         } else {
@@ -343,6 +395,8 @@ mod tests {
                 fingerprint: "f".to_owned(),
                 start: 0,
                 goal: 3,
+                generations: None,
+                is_fast: false,
             },
             1,
         )
@@ -386,6 +440,7 @@ mod tests {
             from: 1,
             to: 2,
             rung: 0,
+            generations: None,
         });
         let journal = Journal::read(&begun());
         assert_eq!(journal.open_on(None), None);

@@ -26,6 +26,7 @@ pub struct Rung {
 pub struct Ladder {
     rungs: Vec<Rung>,
     phases: (u8, u8),
+    generations: Option<(u32, u32)>,
 }
 
 /// Documents between which no ladder stands.
@@ -94,7 +95,54 @@ impl Ladder {
                 _ => rungs.push(Rung { name, compose }),
             }
         }
-        Ok(Self { rungs, phases })
+        Ok(Self {
+            rungs,
+            phases,
+            generations: None,
+        })
+    }
+
+    /// From a phase's document with one cluster of the database to the same with
+    /// another one, with both between them.
+    ///
+    /// # Errors
+    /// Documents that no ladder connects.
+    pub fn of_move(
+        generations: (u32, u32),
+        [old, both, new]: [&Compose; 3],
+    ) -> Result<Self, LadderError> {
+        for compose in [old, both, new] {
+            stage(compose).ok_or(LadderError::NoStage)?;
+        }
+        let phase = old.about.as_ref().map_or(0, |about| about.phase);
+        let names = [
+            "the old cluster",
+            "a fresh cluster",
+            "the fresh cluster alone",
+        ];
+        let rungs = names.into_iter().zip([old, both, new]);
+        let rungs = rungs.map(|(name, compose)| Rung {
+            name: name.to_owned(),
+            compose: compose.clone(),
+        });
+        Ok(Self {
+            rungs: rungs.collect(),
+            phases: (phase, phase),
+            generations: Some(generations),
+        })
+    }
+
+    /// The clusters between which it stands, where it is the database that moves.
+    pub fn generations(&self) -> Option<(u32, u32)> {
+        self.generations
+    }
+
+    /// The rung with all that is there at once.
+    pub fn fullest(&self, start: usize, goal: usize) -> usize {
+        match self.generations {
+            Some(_) => 1,
+            None => start.max(goal),
+        }
     }
 
     pub fn rungs(&self) -> &[Rung] {

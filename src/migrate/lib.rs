@@ -19,8 +19,8 @@ mod samples;
 
 pub use census::{Census, Seat};
 pub use course::{Step, course, stayers};
-pub use drive::{Drive, DriveError, Site, Told};
-pub use estimate::{Basis, Estimate, Expected, expected};
+pub use drive::{Drive, DriveError, Ending, Site, Told};
+pub use estimate::{Basis, Copies, Estimate, Expected, expected};
 pub use facts::{Facts, PoolerWait, Prepared, Session, Standby, Timeout, Way};
 pub use journal::{Ended, Entry, Event, Journal, Migration, Open};
 pub use ladder::{Ladder, LadderError, Rung};

@@ -16,6 +16,9 @@ use crate::ladder::Ladder;
 pub struct Outline {
     pub from: u8,
     pub to: u8,
+    /// The database's clusters that it leads from and to, where it moves that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generations: Option<(u32, u32)>,
     pub steps: Vec<OutlinedStep>,
     /// The number of the step that cannot be taken back; none if each can.
     pub point_of_no_return: Option<usize>,
@@ -76,6 +79,7 @@ pub fn outline(ladder: &Ladder, start: usize, goal: usize) -> Outline {
     Outline {
         from: phase(start),
         to: phase(goal),
+        generations: ladder.generations(),
         steps: outlined,
         point_of_no_return: last.map(|index| index + 1),
         destroys: destroys.unwrap_or_default(),

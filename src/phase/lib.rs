@@ -3,9 +3,10 @@
 //! What a stage of growth means, as data in `phases/N.yaml`: which components
 //! there are and how many members each has. Pure: the files are part of the
 //! program, or handed in. Must never know a target, an image or a port of a
-//! component of ours. Next: `stack.rs`, `difference.rs`.
+//! component of ours. Next: `stack.rs`, `lineage.rs`, `difference.rs`.
 
 mod difference;
+mod lineage;
 mod stack;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
 
 pub use difference::{Change, difference};
+pub use lineage::{FIRST, Lineage};
 pub use stack::Stack;
 
 /// A stage of growth, as `phases/N.yaml` describes it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scalectl_model::{App, Size};
 
-use crate::Phase;
+use crate::{Lineage, Phase};
 
 /// What is to run, before any target's form.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Stack {
     pub app: App,
     /// Members of each component that is there; never 0.
     pub members: BTreeMap<String, u32>,
+    /// Which clusters of the database there are.
+    pub lineage: Lineage,
 }
 
 impl Stack {
@@ -40,7 +42,14 @@ impl Stack {
             phase: phase.phase,
             app,
             members,
+            lineage: Lineage::default(),
         }
+    }
+
+    /// The same with the database clusters that are there.
+    #[must_use]
+    pub fn with_lineage(self, lineage: Lineage) -> Self {
+        Self { lineage, ..self }
     }
 
     /// Whether the component is part of this stack.

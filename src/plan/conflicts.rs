@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use scalectl_documents::{Compose, PullPolicy};
 
-use crate::migrating::Migrating;
 use crate::observed::{Data, Observed, Ownership};
 use crate::operation::{Call, Operation};
 use crate::resources::{ClusterVolumes, wanted_networks};
@@ -79,14 +78,14 @@ pub enum Conflict {
         running: u8,
         wanted: u8,
     },
-    #[error("a migration of {project} from phase {from} to phase {to} is open")]
+    #[error("a migration of {project} {way} is open")]
     #[diagnostic(
         code(scalectl::plan::migrating),
         help(
             "`scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back"
         )
     )]
-    Migrating { project: String, from: u8, to: u8 },
+    Migrating { project: String, way: String },
     #[error("the volume {volume} holds data of a database member that would be left out")]
     #[diagnostic(
         code(scalectl::plan::member_left_behind),
@@ -150,9 +149,9 @@ pub(crate) fn refuse(
 /// What is between two phases has no document of its own that could be brought up; to
 /// destroy all of it is always possible.
 fn migrating(goal: &Goal<'_>, observed: &Observed) -> Option<Conflict> {
-    let Migrating { from, to, .. } = observed.migrating?;
+    let way = observed.migrating?.way();
     let project = goal.compose.name.clone();
-    (goal.volumes != Volumes::Remove).then_some(Conflict::Migrating { project, from, to })
+    (goal.volumes != Volumes::Remove).then_some(Conflict::Migrating { project, way })
 }
 
 fn other_phase(compose: &Compose, observed: &Observed, conflicts: &mut Vec<Conflict>) {

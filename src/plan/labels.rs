@@ -32,6 +32,8 @@ pub struct Labels {
     /// On a volume: `member` for a database member's data, `store` for that of
     /// the members' store.
     pub data: &'static str,
+    /// On a database member's volume: the generation of its cluster, if not the first.
+    pub generation: &'static str,
     pub compose_project: &'static str,
     pub compose_service: &'static str,
     pub compose_number: &'static str,
@@ -55,6 +57,7 @@ pub const LABELS: Labels = Labels {
     migration: "dev.scalectl.migration",
     uses: "dev.scalectl.uses",
     data: "dev.scalectl.data",
+    generation: "dev.scalectl.generation",
     compose_project: "com.docker.compose.project",
     compose_service: "com.docker.compose.service",
     compose_number: "com.docker.compose.container-number",

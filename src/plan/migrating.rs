@@ -18,6 +18,20 @@ pub struct Migrating {
     pub to: u8,
     /// The rung of its ladder that the stack was last brought towards.
     pub rung: usize,
+    /// The database's clusters that it leads from and to, where it moves that; the phase
+    /// stays then.
+    pub generations: Option<(u32, u32)>,
+}
+
+impl Migrating {
+    /// Where it leads, in a few words.
+    pub fn way(&self) -> String {
+        let Self { from, to, .. } = self;
+        match self.generations {
+            None => format!("from phase {from} to phase {to}"),
+            Some(_) => "to a fresh database cluster".to_owned(),
+        }
+    }
 }
 
 /// A label that is no mark.
@@ -27,8 +41,14 @@ pub struct NoMark(String);
 
 impl fmt::Display for Migrating {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, from, to, rung } = self;
-        write!(f, "{id} {from}-{to} {rung}")
+        let Self {
+            id, from, to, rung, ..
+        } = self;
+        write!(f, "{id} {from}-{to} {rung}")?;
+        match self.generations {
+            Some((old, new)) => write!(f, " {old}-{new}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -42,10 +62,20 @@ impl FromStr for Migrating {
             let (from, to) = words.next()?.split_once('-')?;
             let (from, to) = (from.parse().ok()?, to.parse().ok()?);
             let rung = words.next()?.parse().ok()?;
-            words
-                .next()
-                .is_none()
-                .then_some(Self { id, from, to, rung })
+            let generations = match words.next().map(|it| it.split_once('-')) {
+                None => None,
+                Some(pair) => {
+                    let (old, new) = pair?;
+                    Some((old.parse().ok()?, new.parse().ok()?))
+                }
+            };
+            words.next().is_none().then_some(Self {
+                id,
+                from,
+                to,
+                rung,
+                generations,
+            })
         };
         parse().ok_or_else(|| NoMark(text.to_owned()))
     }
@@ -57,13 +87,17 @@ mod tests {
 
     #[test]
     fn a_mark_reads_back_as_it_was_written_and_nothing_else_is_one() {
-        let mark = Migrating {
+        let mut mark = Migrating {
             id: 12,
             from: 2,
             to: 1,
             rung: 3,
+            generations: None,
         };
         assert_eq!(mark.to_string(), "12 2-1 3");
+        assert_eq!(mark.to_string().parse(), Ok(mark));
+        mark.generations = Some((1, 4));
+        assert_eq!(mark.to_string(), "12 2-1 3 1-4");
         assert_eq!(mark.to_string().parse(), Ok(mark));
         for text in ["", "1", "1 2", "1 2-3", "a 1-2 0", "1 1-2 0 x", "1 1-2 -1"] {
             assert!(text.parse::<Migrating>().is_err(), "{text}");

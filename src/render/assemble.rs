@@ -28,6 +28,8 @@ struct VolumeView {
     name: String,
     /// The label `dev.scalectl.data`, if it has one.
     data: Option<&'static str>,
+    /// The label `dev.scalectl.generation`: of a cluster that came after the first.
+    generation: Option<u32>,
 }
 
 pub(crate) fn compose(
@@ -66,9 +68,9 @@ pub(crate) fn compose(
 }
 
 fn renderings(line: &ComponentLine, view: &View) -> Vec<MemberView> {
-    let members = view.members.get(&line.component);
+    let members = [&view.members, &view.beside].map(|all| all.get(&line.component));
     match line.members {
-        Rendering::Each => members.cloned().unwrap_or_default(),
+        Rendering::Each => members.into_iter().flatten().flatten().cloned().collect(),
         Rendering::Once => vec![MemberView::default()],
     }
 }
@@ -88,16 +90,24 @@ fn volumes(services: &str) -> Vec<VolumeView> {
         })
         .map(|name| name.trim().to_owned())
         .collect();
-    let data = |name: &str| match name.strip_suffix("-data")?.split_once('-')?.0 {
-        "db" => Some("member"),
-        "etcd" => Some("store"),
-        _ => None,
-    };
     names
         .into_iter()
         .map(|name| VolumeView {
-            data: data(&name),
+            data: data(&name).map(|(data, _)| data),
+            generation: data(&name).and_then(|(_, generation)| generation),
             name,
         })
         .collect()
+}
+
+/// What a volume holds, and of which generation's cluster if not the first.
+fn data(volume: &str) -> Option<(&'static str, Option<u32>)> {
+    match volume.strip_suffix("-data")?.split_once('-')?.0 {
+        "etcd" => Some(("store", None)),
+        "db" => Some(("member", None)),
+        cluster => {
+            let generation = cluster.strip_prefix("db")?.parse().ok()?;
+            Some(("member", Some(generation)))
+        }
+    }
 }

@@ -18,6 +18,9 @@ pub(crate) struct ComponentLine {
     /// What members are called before their number; the component's name if not said.
     #[serde(default)]
     names: Option<String>,
+    /// Its members are a cluster, of which there may be a second one while data move.
+    #[serde(default)]
+    pub generations: bool,
     /// It is there in every phase.
     #[serde(default)]
     pub always: bool,

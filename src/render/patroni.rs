@@ -24,6 +24,19 @@ pub(crate) fn dynamic(database: &Database) -> Value {
     })
 }
 
+/// The same for a cluster that follows the one of these members.
+pub(crate) fn following(database: &Database, members: &[String]) -> Value {
+    let mut dynamic = dynamic(database);
+    dynamic["standby_cluster"] = json!({
+        "host": members.join(","),
+        "port": 5432,
+        // Its other home: src/agent/resident/handover/crossing.rs.
+        "primary_slot_name": "scalectl_move",
+        "create_replica_methods": ["basebackup"],
+    });
+    dynamic
+}
+
 /// scalectl's own, with the user's on top.
 fn parameters(database: &Database) -> Map<String, Value> {
     let memory_mib = database.memory.get() / MIB;

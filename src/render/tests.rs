@@ -1,11 +1,15 @@
 use std::collections::BTreeMap;
 
 use scalectl_model::ListedFacts;
-use scalectl_phase::Stack;
+use scalectl_phase::{Lineage, Stack};
 
 use crate::{Facts, Rendered, Templates, compose};
 
 fn render(phase: u8, yaml: &str) -> Rendered {
+    render_with(phase, yaml, Lineage::default())
+}
+
+fn render_with(phase: u8, yaml: &str, lineage: Lineage) -> Rendered {
     let facts = ListedFacts {
         phases: vec![1, 2],
         database_versions: vec!["17".to_owned()],
@@ -16,7 +20,7 @@ fn render(phase: u8, yaml: &str) -> Rendered {
     let app = scalectl_model::load(yaml, "scale.yaml", &facts, phase)
         .unwrap_or_else(|mistakes| panic!("the test's scale.yaml is right: {mistakes:?}"));
     let phases = scalectl_phase::phases(&BTreeMap::new()).unwrap();
-    let stack = Stack::of(app, &phases[&phase], None);
+    let stack = Stack::of(app, &phases[&phase], None).with_lineage(lineage);
     let facts = Facts {
         app_image: "shop-app:latest".to_owned(),
         app_command: vec!["run".to_owned()],
@@ -53,5 +57,45 @@ fn phase_1_renders_and_reads_back() {
     assert!(
         rendered.compose.services.contains_key("db-1"),
         "phase 1 has one database member"
+    );
+}
+
+#[test]
+fn while_the_database_moves_both_clusters_are_there_and_the_first_is_as_it_was() {
+    let of = |generation, beside| Lineage {
+        generation,
+        beside,
+        is_fast: false,
+    };
+    let [first, both, later] =
+        [of(1, None), of(1, Some(2)), of(2, None)].map(|it| render_with(1, SMALL, it).compose);
+    assert_eq!(both.services["db-1"], first.services["db-1"]);
+    assert_eq!(both.services["db2-1"], later.services["db2-1"]);
+    assert_eq!(
+        first.services["app"].depends_on,
+        both.services["app"].depends_on
+    );
+    for (compose, members) in [
+        (&first, &["db-1"][..]),
+        (&both, &["db-1", "db2-1"]),
+        (&later, &["db2-1"]),
+    ] {
+        let there = compose.services.keys().filter(|it| it.starts_with("db"));
+        assert_eq!(there.collect::<Vec<_>>(), members);
+    }
+    let labels = &both.volumes["db2-1-data"].labels;
+    assert_eq!(labels["dev.scalectl.generation"], "2");
+    let settings = |compose: &scalectl_documents::Compose, member: &str| {
+        compose.configs[&format!("{member}.patroni.yaml")]
+            .content
+            .clone()
+            .unwrap_or_default()
+    };
+    assert!(settings(&both, "db2-1").contains("scope: database-2\n"));
+    assert!(settings(&both, "db2-1").contains("\"standby_cluster\""));
+    assert!(settings(&both, "db2-1").contains("max-rate"));
+    assert!(
+        !settings(&later, "db2-1").contains("bootstrap:"),
+        "nothing may found a cluster in place of one that was moved to"
     );
 }

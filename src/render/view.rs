@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use scalectl_documents::ByteSize;
 use scalectl_model::{App, Component, Resources, SecretDelivery, SecretSource, Source};
-use scalectl_phase::Stack;
+use scalectl_phase::{FIRST, Stack};
 use serde::Serialize;
 
 use crate::components::ComponentLine;
@@ -24,6 +24,8 @@ pub(crate) struct View {
     pub has: BTreeMap<String, bool>,
     /// Names of all members, by component: `db-1`, `db-2`, ...
     pub members: BTreeMap<String, Vec<MemberView>>,
+    /// The same for the second cluster that is there while data move.
+    pub beside: BTreeMap<String, Vec<MemberView>>,
     pub images: BTreeMap<String, String>,
     pub app: AppView,
     pub edge: EdgeView,
@@ -43,6 +45,16 @@ pub(crate) struct MemberView {
     pub number: u32,
     pub name: String,
     pub is_first: bool,
+    /// Of its cluster, where a component has more than one.
+    pub generation: u32,
+    /// That is not the first one, so it has another name in the store.
+    pub is_later: bool,
+    /// It founds the stack's database.
+    pub founds: bool,
+    /// Its cluster is made to follow the one that the stack has.
+    pub follows: bool,
+    /// It copies that one's data for its own cluster.
+    pub copies: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -113,6 +125,10 @@ pub(crate) struct DatabaseView {
     /// Patroni's dynamic configuration: what all members share and may change
     /// while they run.
     pub dynamic: serde_json::Value,
+    /// The same for a cluster that is made to follow.
+    pub following: serde_json::Value,
+    /// A copy reads that much a second at most; empty text for no limit.
+    pub copy_rate: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -152,6 +168,8 @@ pub(crate) struct ConfigView {
 }
 
 const MIB: u64 = 1 << 20;
+/// A second cluster's copy, so that who writes meanwhile has most of the disk.
+const COPY_RATE: &str = "24M";
 
 impl View {
     pub(crate) fn of(stack: &Stack, facts: &Facts, components: &[ComponentLine]) -> Self {
@@ -168,6 +186,10 @@ impl View {
                 .iter()
                 .map(|line| (line.component.clone(), members(stack, line)))
                 .collect(),
+            beside: components
+                .iter()
+                .map(|line| (line.component.clone(), beside(stack, line)))
+                .collect(),
             images: images(app, facts),
             app: AppView::of(app, facts),
             edge: EdgeView {
@@ -183,6 +205,8 @@ impl View {
                 version: app.database.version.clone(),
                 memory_mib: app.database.memory.get() / MIB,
                 dynamic: patroni::dynamic(&app.database),
+                following: patroni::following(&app.database, &primaries(stack, components)),
+                copy_rate: if stack.lineage.is_fast { "" } else { COPY_RATE },
             },
             cache: CacheView {
                 memory_bytes: app.cache.memory.get(),
@@ -277,13 +301,34 @@ fn texts(map: &BTreeMap<scalectl_model::EnvName, String>) -> BTreeMap<String, St
 
 /// The members of a component under the names that containers get.
 fn members(stack: &Stack, line: &ComponentLine) -> Vec<MemberView> {
-    let stem = line.stem();
+    cluster(stack, line, stack.lineage.generation, false)
+}
+
+/// Those of the second cluster.
+fn beside(stack: &Stack, line: &ComponentLine) -> Vec<MemberView> {
+    match stack.lineage.beside {
+        Some(generation) if line.generations => cluster(stack, line, generation, true),
+        _ => Vec::new(),
+    }
+}
+
+fn cluster(stack: &Stack, line: &ComponentLine, generation: u32, follows: bool) -> Vec<MemberView> {
+    let mut stem = line.stem().to_owned();
+    let generation = if line.generations { generation } else { FIRST };
+    if generation != FIRST {
+        stem += &generation.to_string();
+    }
     let count = stack.members.get(&line.component).copied().unwrap_or(0);
     (1..=count)
         .map(|number| MemberView {
             number,
             name: format!("{stem}-{number}"),
             is_first: number == 1,
+            generation,
+            is_later: generation != FIRST,
+            founds: number == 1 && generation == FIRST && !follows,
+            follows,
+            copies: number == 1 && follows,
         })
         .collect()
 }
@@ -311,4 +356,11 @@ fn images(app: &App, facts: &Facts) -> BTreeMap<String, String> {
             )
         })
         .collect()
+}
+
+/// The database's members that a second cluster copies and follows.
+fn primaries(stack: &Stack, components: &[ComponentLine]) -> Vec<String> {
+    let lines = components.iter().filter(|line| line.generations);
+    let all = lines.flat_map(|line| members(stack, line));
+    all.map(|member| member.name).collect()
 }

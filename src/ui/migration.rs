@@ -8,11 +8,17 @@ use scalectl_migrate::{Outline, OutlinedStep, Step};
 pub fn outline_text(outline: &Outline) -> String {
     let Outline { from, to, .. } = outline;
     let count = outline.steps.len();
-    let mut text = format!("from phase {from} to phase {to} in {count} steps, while it serves\n");
+    let mut text = match outline.generations {
+        None => format!("from phase {from} to phase {to} in {count} steps, while it serves\n"),
+        Some(_) => format!("the database to a fresh cluster in {count} steps, while it serves\n"),
+    };
     for step in &outline.steps {
         text += &step_lines(step);
     }
     text += &match outline.point_of_no_return {
+        Some(number) if outline.generations.is_some() => format!(
+            "point of no return: step {number}; until then `migrate undo` goes back at once\n"
+        ),
         Some(number) => format!(
             "point of no return: step {number}; before it `migrate abort` goes back, after the end `migrate undo`\n"
         ),
@@ -69,6 +75,12 @@ pub fn step_text(step: &Step) -> String {
         Step::Pin { stay } => format!("make sure that {} is the primary", list(stay)),
         Step::Alone { .. } => {
             "make sure that those who left are gone, and that nobody took over meanwhile".to_owned()
+        }
+        Step::Cross { generation } => format!(
+            "move the database to cluster {generation} (writes wait, 2 s at most); the other one follows it then"
+        ),
+        Step::Affirm { generation } => {
+            format!("make sure that the database is in cluster {generation}")
         }
         Step::Discard { volumes } => {
             format!(

@@ -21,10 +21,9 @@ const GAP: f64 = 34.0;
 pub fn report_text(report: &Report) -> String {
     let it = &report.migration;
     let mut text = format!(
-        "migration {}, from phase {} to phase {}: {}, {}\n",
+        "migration {}, {}: {}, {}\n",
         it.id,
-        it.from,
-        it.to,
+        it.way(),
         ended(report),
         took(report.summary.took_ms)
     );
@@ -47,10 +46,7 @@ pub fn report_text(report: &Report) -> String {
 /// One page.
 pub fn report_html(report: &Report) -> String {
     let it = &report.migration;
-    let title = format!(
-        "Migration {} from phase {} to phase {}",
-        it.id, it.from, it.to
-    );
+    let title = format!("Migration {} {}", it.id, it.way());
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>{STYLE}</style></head>\n<body><h1>{title}</h1>\n<p>{}, {}.</p>\n",
         ended(report),
@@ -85,7 +81,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;mar
 fn ended(report: &Report) -> String {
     match report.migration.ended {
         None => "open".to_owned(),
-        Some(end) if end.phase == report.migration.from => "taken back".to_owned(),
+        Some(_) if report.migration.is_turned_back => "taken back".to_owned(),
         Some(_) => "done".to_owned(),
     }
 }

@@ -10,9 +10,16 @@ use crate::support::{Ran, Stack, run};
 
 /// Database members that run, by container.
 pub fn members(stack: &Stack) -> Vec<String> {
-    let name = format!("{}-db-", stack.name);
+    let name = format!("{}-db", stack.name);
+    let is_member = |container: &String| {
+        // `-1-1`, or `2-1-1` of a cluster that the database moved to.
+        let rest = container
+            .strip_prefix(&name)
+            .and_then(|it| it.split_once('-'));
+        rest.is_some_and(|(generation, _)| generation.bytes().all(|it| it.is_ascii_digit()))
+    };
     let running = stack.running().into_iter().map(|(container, _)| container);
-    running.filter(|it| it.starts_with(&name)).collect()
+    running.filter(is_member).collect()
 }
 
 /// `psql` as the superuser on one member; an SQL text of one or several statements.

@@ -89,7 +89,9 @@ impl Stack {
             name,
             https,
         };
-        stack.write(&(text.to_owned() + &ports));
+        // More lines for each, as `images: {agent: scalectl/agent:mine}`.
+        let more = std::env::var("SCALECTL_TEST_MORE").unwrap_or_default();
+        stack.write(&(text.to_owned() + &ports + &more));
         stack
     }
 

@@ -12,6 +12,8 @@ use serde::Deserialize;
 pub struct View {
     /// Who holds the leader's lock and runs.
     pub leader: Option<String>,
+    /// The same of a cluster that follows another one, so it takes no writes.
+    pub standby_leader: Option<String>,
     pub members: Vec<MemberView>,
     /// Automatic failover is off.
     pub paused: bool,
@@ -21,6 +23,9 @@ pub struct View {
 pub struct MemberView {
     pub name: String,
     pub is_leader: bool,
+    pub is_standby_leader: bool,
+    /// It gets the log from whom it follows now.
+    pub is_streaming: bool,
     /// It runs, and follows if it is a standby.
     pub is_running: bool,
     /// How far a standby is behind; unknown for one that does not follow.
@@ -69,6 +74,17 @@ pub struct Own {
     /// As PostgreSQL writes it, so that texts compare as times do.
     #[serde(default)]
     pub postmaster_start_time: Option<String>,
+    #[serde(default)]
+    xlog: Xlog,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Xlog {
+    /// Of a primary.
+    location: Option<u64>,
+    /// Of a standby.
+    replayed_location: Option<u64>,
 }
 
 impl Own {
@@ -77,6 +93,11 @@ impl Own {
         // "master" until Patroni 3.
         matches!(self.role.as_str(), "primary" | "master") && self.state == "running"
     }
+
+    /// Where its log ends, or how far it has replayed.
+    pub fn place(&self) -> Option<u64> {
+        self.xlog.location.or(self.xlog.replayed_location)
+    }
 }
 
 impl View {
@@ -84,11 +105,13 @@ impl View {
     pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
         let cluster: Cluster = serde_json::from_slice(body)?;
         let members: Vec<_> = cluster.members.into_iter().map(MemberView::from).collect();
-        let leader = members
-            .iter()
-            .find(|member| member.is_leader && member.is_running);
+        let running = |is: fn(&MemberView) -> bool| {
+            let mut running = members.iter().filter(|member| member.is_running);
+            running.find(|it| is(it)).map(|it| it.name.clone())
+        };
         Ok(Self {
-            leader: leader.map(|member| member.name.clone()),
+            leader: running(|it| it.is_leader),
+            standby_leader: running(|it| it.is_standby_leader),
             members,
             paused: cluster.pause,
         })
@@ -136,6 +159,8 @@ impl From<ClusterMember> for MemberView {
     fn from(member: ClusterMember) -> Self {
         Self {
             is_leader: member.role == "leader",
+            is_standby_leader: member.role == "standby_leader",
+            is_streaming: member.state == "streaming",
             is_running: matches!(member.state.as_str(), "running" | "streaming"),
             lag_bytes: member.lag.and_then(|lag| lag.as_u64()),
             timeline: member.timeline,

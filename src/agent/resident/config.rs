@@ -4,6 +4,7 @@
 //! ask, and nothing in the code depends on a phase. A part that is not there is
 //! not done. Fields that this version does not know are refused.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -104,6 +105,33 @@ pub struct Member {
     /// Its REST API, as `https://db-1:8008`.
     #[serde(deserialize_with = "url")]
     pub api: Url,
+    /// Which of the stack's clusters it is in: while the database moves there are two.
+    #[serde(default = "first_generation")]
+    pub generation: u32,
+}
+
+impl Database {
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Each once, the oldest first.
+    pub fn generations(&self) -> BTreeSet<u32> {
+        self.members.iter().map(|it| it.generation).collect()
+    }
+
+    /// The members of one cluster.
+    pub fn of(&self, generation: u32) -> impl Iterator<Item = &Member> {
+        let members = self.members.iter();
+        members.filter(move |member| member.generation == generation)
+    }
+
+    /// Those in the same cluster as that member.
+    pub fn beside(&self, name: &str) -> impl Iterator<Item = &Member> {
+        let generation = self.member(name).map(|it| it.generation);
+        let members = self.members.iter();
+        members.filter(move |member| Some(member.generation) == generation)
+    }
 }
 
 /// A PgBouncer to keep pointed at the primary.
@@ -235,6 +263,10 @@ fn database_interval() -> Duration {
 
 fn sixteen_mebibytes() -> u64 {
     16 << 20
+}
+
+fn first_generation() -> u32 {
+    1
 }
 
 fn pooler_port() -> u16 {

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::census::census;
 use super::discovery::Services;
 use super::edges::healthy_at_all;
-use super::handover::HandoverError;
+use super::handover::{Handover, HandoverError, Report};
 use super::http::Client;
 use super::vacate::Vacator;
 use crate::log::{Log, chain};
@@ -61,6 +61,11 @@ pub enum Request {
     /// Move the primary to that member, or to the standby that follows best.
     Switch {
         to: Option<String>,
+        hold_ms: u64,
+    },
+    /// Move the database to the cluster of that generation.
+    Cross {
+        generation: u32,
         hold_ms: u64,
     },
 }
@@ -190,7 +195,16 @@ impl Control {
             Request::Facts => self.facts().await,
             Request::Switch { to, hold_ms } => {
                 let hold = Duration::from_millis(hold_ms);
-                self.switch(to.as_deref(), hold).await
+                let moved = async |handover: &Handover| handover.switch(to.as_deref(), hold).await;
+                self.hand_over(moved).await
+            }
+            Request::Cross {
+                generation,
+                hold_ms,
+            } => {
+                let hold = Duration::from_millis(hold_ms);
+                let moved = async |handover: &Handover| handover.cross(generation, hold).await;
+                self.hand_over(moved).await
             }
         }
     }
@@ -223,11 +237,14 @@ impl Control {
         }
     }
 
-    async fn switch(&self, to: Option<&str>, hold: Duration) -> Reply {
+    async fn hand_over(
+        &self,
+        moved: impl AsyncFnOnce(&Handover) -> Result<Report, HandoverError>,
+    ) -> Reply {
         let Some(vacator) = &self.vacator else {
             return Reply::Refused("this stack has no database".to_owned());
         };
-        match vacator.handover.switch(to, hold).await {
+        match moved(&vacator.handover).await {
             Ok(report) => serde_json::to_string(&report)
                 .map_or_else(|error| Reply::Failed(error.to_string()), Reply::Done),
             Err(error @ HandoverError::Refused(_)) => Reply::Refused(chain(&error).to_string()),

@@ -42,6 +42,8 @@ pub struct Follower {
     known: watch::Sender<Known>,
     /// Somebody waits for a change: look now.
     haste: Arc<Notify>,
+    /// The cluster that takes writes, as far as is known.
+    generation: u32,
     /// Asked first: the leader's answer is the freshest.
     first: usize,
     silent_since: Option<Instant>,
@@ -55,8 +57,10 @@ impl Follower {
         haste: Arc<Notify>,
     ) -> (Self, watch::Receiver<Known>) {
         let (known, receiver) = watch::channel(Known::default());
+        let generation = config.generations().first().copied().unwrap_or_default();
         (
             Self {
+                generation,
                 config,
                 client,
                 metrics,
@@ -81,17 +85,40 @@ impl Follower {
                 // Everybody waits for one.
                 () = sleep(WITHOUT_PRIMARY), if !has_primary => {}
             }
-            match self.ask_any().await {
+            match self.ask_all().await {
                 Some(view) => self.take_in(view).await,
                 None => self.tell_silence(),
             }
         }
     }
 
-    async fn ask_any(&mut self) -> Option<View> {
-        let count = self.config.members.len();
+    /// The cluster that takes writes; another one only once that has a primary which
+    /// says so itself, and this one has none: where a database has moved to.
+    async fn ask_all(&mut self) -> Option<View> {
+        let view = self.ask_any(self.generation).await;
+        if view.as_ref().is_some_and(|view| view.leader.is_some()) {
+            return view;
+        }
+        for generation in self.config.generations() {
+            if generation != self.generation
+                && let Some(other) = self.ask_any(generation).await
+                && let Some(leader) = &other.leader
+                && self.confirmed(leader).await.is_some()
+            {
+                LOG.info(format_args!("cluster {generation} takes writes"));
+                self.generation = generation;
+                return Some(other);
+            }
+        }
+        view
+    }
+
+    async fn ask_any(&mut self, generation: u32) -> Option<View> {
+        let config = Arc::clone(&self.config);
+        let members: Vec<_> = config.of(generation).collect();
+        let count = members.len();
         for at in (0..count).map(|offset| (self.first + offset) % count) {
-            let Some(member) = self.config.members.get(at) else {
+            let Some(member) = members.get(at) else {
                 continue;
             };
             match self.ask(member).await {
@@ -101,7 +128,7 @@ impl Follower {
                 }
                 Err(error) => {
                     self.metrics.database_failures.add(1);
-                    if self.silent_since.is_none() && count > 1 {
+                    if self.silent_since.is_none() && config.members.len() > 1 {
                         LOG.warn(format_args!("{}", chain(&error)));
                     }
                 }
@@ -144,8 +171,7 @@ impl Follower {
         };
         let leader_at = self
             .config
-            .members
-            .iter()
+            .of(self.generation)
             .position(|member| Some(&member.name) == view.leader.as_ref());
         self.first = leader_at.unwrap_or(self.first);
         let readable = view.readable(&before.readable, self.config.max_read_lag_bytes);

@@ -45,7 +45,12 @@ pub enum Follow {
     /// What is known now, and the addresses that members have now.
     Known,
     /// The change from one primary to another, before the store tells it.
-    Change { from: String, to: String },
+    Change {
+        from: String,
+        to: String,
+        /// To another cluster: nobody of this one answers reads any more.
+        crosses: bool,
+    },
 }
 
 pub struct Keeper {
@@ -55,13 +60,19 @@ pub struct Keeper {
     known: watch::Receiver<Known>,
     wishes: Wishes,
     /// Who takes writes although the store still tells the other, or nobody.
-    ordered: Option<(String, String)>,
+    ordered: Option<Ordered>,
     members: Vec<String>,
     addresses: BTreeMap<String, IpAddr>,
     readers: Readers,
     /// What each console has read: by its socket, and which process's it was.
     read: BTreeMap<PathBuf, Reading>,
     told: BTreeMap<PathBuf, String>,
+}
+
+struct Ordered {
+    from: String,
+    to: String,
+    crosses: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +140,9 @@ impl Keeper {
 
     async fn obey(&mut self, order: Order) {
         match order.what {
-            Follow::Change { from, to } => self.ordered = Some((from, to)),
+            Follow::Change { from, to, crosses } => {
+                self.ordered = Some(Ordered { from, to, crosses });
+            }
             Follow::Known => {
                 self.ordered = None;
                 let found = look_up(&self.client, &self.members).await;
@@ -159,11 +172,14 @@ impl Keeper {
     /// An order counts until the store knows better.
     fn known(&mut self) -> Known {
         let mut known = self.known.borrow_and_update().clone();
-        if let Some((from, to)) = self.ordered.take()
-            && known.primary.as_ref().is_none_or(|now| *now == from)
+        if let Some(ordered) = self.ordered.take()
+            && (known.primary.as_ref()).is_none_or(|now| *now == ordered.from)
         {
-            known.primary = Some(to.clone());
-            self.ordered = Some((from, to));
+            known.primary = Some(ordered.to.clone());
+            if ordered.crosses {
+                known.readable.clear();
+            }
+            self.ordered = Some(ordered);
         }
         known
     }

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::config::{Database, Member};
 use super::database::{Known, PATIENCE, at};
+use super::handover::SLOT;
 use super::hold::Traffic;
 use super::http::{CallError, Client};
 use super::metrics::Metrics;
@@ -43,7 +44,7 @@ impl Applier {
         let mut certificate = self.client.certificate_written();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut compared: Option<(Option<SystemTime>, Instant)> = None;
+        let mut compared: Option<(Option<SystemTime>, u32, Instant)> = None;
         let mut restarts = Restarts::default();
         loop {
             ticks.tick().await;
@@ -52,10 +53,12 @@ impl Applier {
                 continue;
             };
             let written = self.settings_written();
-            let is_due =
-                compared.is_none_or(|(of, when)| of != written || when.elapsed() >= COMPARE_EVERY);
+            let generation = leader.generation;
+            let is_due = compared.is_none_or(|(of, with, when)| {
+                of != written || with != generation || when.elapsed() >= COMPARE_EVERY
+            });
             if is_due && written.is_some() {
-                compared = Some((written, Instant::now()));
+                compared = Some((written, generation, Instant::now()));
                 if let Err(error) = self.compare(leader).await {
                     self.metrics.settings_failures.add(1);
                     LOG.error(&error);
@@ -98,7 +101,7 @@ impl Applier {
             path: path.clone(),
             source,
         })?;
-        let wanted: Map<String, Value> =
+        let mut wanted: Map<String, Value> =
             serde_saphyr::from_str(&text).map_err(|source| SettingsError::Syntax {
                 path: path.clone(),
                 source: Box::new(source),
@@ -108,6 +111,7 @@ impl Applier {
             .client
             .ask_json::<Map<String, Value>>(&url, PATIENCE)
             .await?;
+        wanted.extend(self.slots(&found));
         let Some(patch) = patch(&wanted, &found) else {
             return Ok(());
         };
@@ -133,6 +137,22 @@ impl Applier {
         // Names only: a value may be anybody's.
         LOG.info(format_args!("changed {}", names(&patch, "").join(", ")));
         Ok(())
+    }
+
+    /// The slots that are there, with or without the one for a cluster that follows.
+    fn slots(&self, found: &Map<String, Value>) -> Option<(String, Value)> {
+        let held = found.get("slots").and_then(Value::as_object);
+        let mut slots = held.cloned().unwrap_or_default();
+        let is_wanted = self.config.generations().len() > 1;
+        match (is_wanted, slots.remove(SLOT)) {
+            (false, None) => return None,
+            (false, Some(_)) => {}
+            (true, _) => {
+                let slot = json!({ "type": "physical", "cluster_type": "primary" });
+                slots.insert(SLOT.to_owned(), slot);
+            }
+        }
+        Some(("slots".to_owned(), Value::Object(slots)))
     }
 
     /// Members read a renewed certificate when they are told to.

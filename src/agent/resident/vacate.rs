@@ -122,7 +122,7 @@ impl Vacator {
     /// Who takes over: of those that follow closely the one that was started
     /// last, for it is the one that has been replaced already.
     async fn candidate(&self, leaving: &str, patience: Duration) -> Option<Member> {
-        if self.config.members.len() < 2 {
+        if self.config.beside(leaving).count() < 2 {
             return None;
         }
         let deadline = Instant::now() + patience;

@@ -86,6 +86,16 @@ pub enum AgentVerb {
         #[arg(long, default_value_t = 2000)]
         hold_ms: u64,
     },
+    /// Move the database to another cluster of the stack, which follows the one it is in,
+    /// behind a held pooler; prints what it took, as JSON
+    Cross {
+        /// The cluster's generation
+        #[arg(long)]
+        to: u32,
+        /// How long writes may wait, in milliseconds
+        #[arg(long, default_value_t = 2000)]
+        hold_ms: u64,
+    },
 }
 
 /// Members that are away are each waited for.
@@ -191,6 +201,13 @@ pub fn ask(verb: &AgentVerb, socket: &Path) -> Result<(), AskError> {
                 hold_ms: *hold_ms,
             };
             (switch, SWITCH_PATIENCE)
+        }
+        AgentVerb::Cross { to, hold_ms } => {
+            let cross = Request::Cross {
+                generation: *to,
+                hold_ms: *hold_ms,
+            };
+            (cross, SWITCH_PATIENCE)
         }
     };
     // The agent ends its own wait; this is for one that hangs.

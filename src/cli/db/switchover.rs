@@ -123,10 +123,20 @@ pub async fn ask(
     max_hold_ms: u64,
 ) -> Result<Report, CommandError> {
     let hold = max_hold_ms.to_string();
-    let mut words = vec![AGENT, "agent", "switch", "--hold-ms", &hold];
+    let mut words = vec!["switch", "--hold-ms", &hold];
     if let Some(to) = to {
         words.extend(["--to", to]);
     }
+    order(engine, agent, &words).await
+}
+
+/// Has the agent move it by one of its verbs.
+pub async fn order(
+    engine: &DockerEngine,
+    agent: &str,
+    words: &[&str],
+) -> Result<Report, CommandError> {
+    let words: Vec<_> = [&[AGENT, "agent"], words].concat();
     let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
     read(&engine.collect(agent, &words, ANSWER_BYTES).await?)
 }

@@ -20,6 +20,9 @@ use crate::cli::images;
 use crate::cli::lock::{self, Before, Wanted};
 use crate::cli::preflight::{self, Check};
 
+/// A copy for a move that is not `--fast`. Its other home: src/render/view.rs.
+const MOVE_BYTES_A_SECOND: u64 = 24 << 20;
+
 /// A stack that could be moved, and the way.
 pub struct Way {
     pub project: String,
@@ -28,10 +31,13 @@ pub struct Way {
     pub ladder: Ladder,
     pub from: u8,
     pub to: u8,
+    /// Copies of the database are not slowed down.
+    pub is_fast: bool,
+    /// It rests before an old cluster is given up.
+    pub rests: bool,
 }
 
 pub async fn run(context: &Context, to: u8, begin: Begin) -> Result<(), CommandError> {
-    let how = begin.how;
     let engine = context.engine().await?;
     let project = context.project()?;
     let observed = context.look(&engine, &project).await?;
@@ -52,24 +58,10 @@ pub async fn run(context: &Context, to: u8, begin: Begin) -> Result<(), CommandE
         ladder,
         from,
         to,
+        is_fast: false,
+        rests: false,
     };
-    let ready = way.look(context, begin).await?;
-    let outline = way.outline();
-    if begin.dry_run {
-        way.show(context, &outline, &ready)?;
-        return preflight::refuse(&ready.checks);
-    }
-    preflight::refuse(&ready.checks)?;
-    let text = outline_text(&outline) + &ready.text(context);
-    context.printer.say(text.trim_end());
-    ask(context, how, &outline.destroys)?;
-    let wanted = Wanted {
-        project: &way.project,
-        command: "migrate",
-        observed: &way.observed,
-    };
-    let work = async |before| way.begin(context, begin, before).await;
-    lock::held(how.lock, context, &way.engine, wanted, work).await
+    way.go(context, begin).await
 }
 
 #[derive(Serialize)]
@@ -112,47 +104,89 @@ pub fn ask(
     }
 }
 
-async fn refuse_open(
+pub async fn refuse_open(
     engine: &DockerEngine,
     project: &str,
     observed: &Observed,
 ) -> Result<(), CommandError> {
     let journal = journal::read(engine, project, observed).await?;
-    let open = journal.open_on(observed.migrating);
-    let open = open.map(|it| (it.from, it.to));
-    let marked = observed.migrating.map(|it| (it.from, it.to));
-    match open.or(marked) {
+    let open = journal.open_on(observed.migrating).map(Migration::way);
+    match open.or(observed.migrating.map(|it| it.way())) {
         None => Ok(()),
-        Some((from, to)) => {
+        Some(way) => {
             let project = project.to_owned();
-            Err(MigrateError::Open { project, from, to }.into())
+            Err(MigrateError::Open { project, way }.into())
         }
     }
 }
 
 impl Way {
+    /// Shows it, or looks, asks, and begins.
+    pub async fn go(&self, context: &Context, begin: Begin) -> Result<(), CommandError> {
+        let how = begin.how;
+        let ready = self.look(context, begin).await?;
+        let outline = self.outline();
+        if begin.dry_run {
+            self.show(context, &outline, &ready)?;
+            return preflight::refuse(&ready.checks);
+        }
+        preflight::refuse(&ready.checks)?;
+        let text = outline_text(&outline) + &ready.text(context);
+        context.printer.say(text.trim_end());
+        if !self.rests {
+            ask(context, how, &outline.destroys)?;
+        }
+        let wanted = Wanted {
+            project: &self.project,
+            command: "migrate",
+            observed: &self.observed,
+        };
+        let work = async |before| self.begin(context, begin, before).await;
+        lock::held(how.lock, context, &self.engine, wanted, work).await
+    }
+
     fn start(&self) -> usize {
-        self.ladder.rung_of(self.from)
+        match self.ladder.generations() {
+            Some(_) => 0,
+            None => self.ladder.rung_of(self.from),
+        }
     }
 
     fn goal(&self) -> usize {
-        self.ladder.rung_of(self.to)
+        match self.ladder.generations() {
+            Some(_) => self.ladder.top(),
+            None => self.ladder.rung_of(self.to),
+        }
+    }
+
+    fn fullest(&self) -> usize {
+        self.ladder.fullest(self.start(), self.goal())
     }
 
     pub fn outline(&self) -> Outline {
         outline(&self.ladder, self.start(), self.goal())
     }
 
-    /// The documents of now and of the end.
+    /// The documents of now and of when there is most.
     pub fn documents(&self) -> (&Compose, &Compose) {
         let rungs = self.ladder.rungs();
-        (&rungs[self.start()].compose, &rungs[self.goal()].compose)
+        let then = match self.ladder.generations() {
+            Some(_) => self.fullest(),
+            None => self.goal(),
+        };
+        (&rungs[self.start()].compose, &rungs[then].compose)
+    }
+
+    /// How fast copies may be at most, in bytes a second; without one as fast as the disk is.
+    pub fn copy_rate(&self) -> Option<u64> {
+        let is_slowed = self.ladder.generations().is_some() && !self.is_fast;
+        is_slowed.then_some(MOVE_BYTES_A_SECOND)
     }
 
     /// How many database members come.
     pub fn new_members(&self) -> u64 {
         let before = self.ladder.members(self.start());
-        let after = self.ladder.members(self.goal());
+        let after = self.ladder.members(self.fullest());
         let new = after.keys().filter(|it| !before.contains_key(*it));
         new.count() as u64
     }
@@ -227,6 +261,8 @@ impl Way {
                 fingerprint: self.ladder.fingerprint(),
                 start: self.start(),
                 goal: self.goal(),
+                generations: self.ladder.generations(),
+                is_fast: self.is_fast,
             },
         };
         let Some(migration) = Migration::begun(&entry) else {
@@ -238,6 +274,7 @@ impl Way {
             site: &mut site,
             migration,
             looks: looks(how),
+            rests: self.rests,
         };
         told::drive(context, drive).await
     }

@@ -2,7 +2,7 @@
 
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
-use scalectl_migrate::{Census, Expected, Outline, Step, expected};
+use scalectl_migrate::{Census, Copies, Expected, Outline, Step, expected};
 use scalectl_plan::{Goal, Observed, PlanError};
 use scalectl_ui::expected_text;
 
@@ -85,12 +85,11 @@ impl Way {
         checks.extend(preflight::database(facts, work, &names));
         let history = report::history(&self.engine, &self.project, &observed).await?;
         // What is copied by each new member at once is written to one disk.
-        let expected = expected(
-            &self.outline(),
-            &history,
-            needs.disk_bytes,
-            work.moves_primary,
-        );
+        let copies = Copies {
+            bytes: needs.disk_bytes,
+            bytes_a_second: self.copy_rate(),
+        };
+        let expected = expected(&self.outline(), &history, copies, work.moves_primary);
         Ok(Ready {
             checks,
             needs,
@@ -158,6 +157,7 @@ fn work(outline: &Outline, primary: Option<&str>, is_member: impl Fn(&str) -> bo
         ..Work::default()
     };
     for step in &outline.steps {
+        work.moves_primary |= matches!(step.step, Step::Cross { .. });
         if let Step::Gather { stay } = &step.step {
             work.moves_primary |= primary.is_none_or(|it| !stay.contains(it));
         }
@@ -178,6 +178,7 @@ mod tests {
     fn outline(step: Step, changes: &[&str]) -> Outline {
         let changes = changes.iter().map(|it| (*it).to_owned()).collect();
         Outline {
+            generations: None,
             from: 2,
             to: 1,
             steps: vec![OutlinedStep {

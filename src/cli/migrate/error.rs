@@ -11,14 +11,14 @@ pub enum MigrateError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Ladder(#[from] LadderError),
-    #[error("a migration of {project} from phase {from} to phase {to} is open")]
+    #[error("a migration of {project} {way} is open")]
     #[diagnostic(
         code(scalectl::migrate::open),
         help(
             "`scalectl migrate status` tells how far it is, `scalectl migrate resume` finishes it, `scalectl migrate abort` takes it back"
         )
     )]
-    Open { project: String, from: u8, to: u8 },
+    Open { project: String, way: String },
     #[error("no migration of {project} is open")]
     #[diagnostic(
         code(scalectl::migrate::none_open),
@@ -39,6 +39,14 @@ pub enum MigrateError {
         )
     )]
     NothingToUndo { project: String },
+    #[error(
+        "the last migration of {project} moved its database, and the cluster that it left is gone"
+    )]
+    #[diagnostic(
+        code(scalectl::migrate::moved_for_good),
+        help("`scalectl db move` moves it once more, to a fresh cluster")
+    )]
+    MovedForGood { project: String },
     #[error("what runs is not what scale.yaml says of phase {phase}: {subject} ({cause})")]
     #[diagnostic(
         code(scalectl::migrate::not_at_rest),

@@ -2,6 +2,7 @@
 
 use scalectl_engine_docker::DockerEngine;
 use scalectl_migrate::Ladder;
+use scalectl_phase::Lineage;
 
 use super::MigrateError;
 use crate::cli::context::Context;
@@ -25,5 +26,28 @@ pub async fn between(
     let grown = context.render_between(&grown, engine).await?.compose;
     let large = context.render(large.phase, Some(engine)).await?.compose;
     let ladder = Ladder::of(&small, &grown, &large);
+    Ok(ladder.map_err(MigrateError::from)?)
+}
+
+/// The ladder between two clusters of the database, in one phase.
+pub async fn of_move(
+    context: &Context,
+    engine: &DockerEngine,
+    phase: u8,
+    (old, new): (u32, u32),
+    is_fast: bool,
+) -> Result<Ladder, CommandError> {
+    let phases = context.phases()?;
+    let phase = scalectl_phase::get(&phases, phase)?;
+    let render = async |lineage| context.render_with(phase, engine, lineage).await;
+    let both = Lineage {
+        generation: old,
+        beside: Some(new),
+        is_fast,
+    };
+    let from = render(Lineage::only(old)).await?.compose;
+    let both = render(both).await?.compose;
+    let to = render(Lineage::only(new)).await?.compose;
+    let ladder = Ladder::of_move((old, new), [&from, &both, &to]);
     Ok(ladder.map_err(MigrateError::from)?)
 }

@@ -9,6 +9,7 @@ mod checks;
 mod error;
 mod journal;
 mod ladder;
+mod moving;
 mod needs;
 mod onward;
 mod report;
@@ -19,6 +20,7 @@ mod watch;
 use std::process::ExitCode;
 
 pub use error::MigrateError;
+pub use moving::{MoveArgs, run as move_database};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;

@@ -21,6 +21,9 @@ pub async fn resume(context: &Context, how: HowArgs) -> Result<(), CommandError>
         // Nobody can tell whether that was ever asked.
         open.ask(context, how, (open.migration.start, open.migration.goal))?;
     }
+    if open.leaves_the_old() {
+        open.ask(context, how, (open.migration.start, open.migration.goal))?;
+    }
     open.take_on(context, how, "migrate resume", None).await
 }
 
@@ -34,8 +37,8 @@ pub async fn abort(context: &Context, how: HowArgs) -> Result<(), CommandError> 
     }
     let turn = open.migration.turn(&open.ladder);
     if open.migration.is_turned_back {
-        let to = open.migration.to;
-        let told = format!("it cannot be taken back as it stands: going on to phase {to}");
+        let way = open.migration.way();
+        let told = format!("it cannot be taken back as it stands: going on {way}");
         context.printer.say(&told);
     }
     open.ask(context, how, turn)?;
@@ -51,17 +54,23 @@ pub async fn undo(context: &Context, undo: Begin) -> Result<(), CommandError> {
     let journal = journal::read(&engine, &project, &observed).await?;
     let open = journal.open_on(observed.migrating);
     let is_moved = |it: &&Migration| match it.ended {
+        Some(_) if it.generations.is_some() => !it.is_turned_back,
         Some(end) => end.phase != it.from,
         None => open.is_some_and(|open| open.id == it.id),
     };
     let mut moved = journal.migrations.iter().rev().filter(is_moved);
     match moved.next() {
-        Some(open) if open.ended.is_none() => Err(MigrateError::Open {
-            project,
-            from: open.from,
-            to: open.to,
+        // It rests, so that it can be taken back like this.
+        Some(open) if open.ended.is_none() && open.generations.is_some() && !undo.dry_run => {
+            abort(context, undo.how).await
         }
-        .into()),
+        Some(open) if open.ended.is_none() => {
+            let way = open.way();
+            Err(MigrateError::Open { project, way }.into())
+        }
+        Some(last) if last.generations.is_some() => {
+            Err(MigrateError::MovedForGood { project }.into())
+        }
         Some(last) if last.to == phase => begin::run(context, last.from, undo).await,
         _ => Err(MigrateError::NothingToUndo { project }.into()),
     }
@@ -83,7 +92,13 @@ impl Open {
         let observed = context.look(&engine, &project).await?;
         let mut migration = migration(&engine, &project, &observed).await?;
         let engine = context.giving(engine, migration.from.max(migration.to))?;
-        let ladder = ladder::between(context, &engine, migration.from, migration.to).await?;
+        let ladder = match migration.generations {
+            None => ladder::between(context, &engine, migration.from, migration.to).await?,
+            Some(generations) => {
+                let is_fast = migration.is_fast;
+                ladder::of_move(context, &engine, migration.from, generations, is_fast).await?
+            }
+        };
         migration.fit(&ladder);
         if migration.is_journaled() && migration.fingerprint != ladder.fingerprint() {
             return Err(MigrateError::OtherDocuments.into());
@@ -95,6 +110,17 @@ impl Open {
             ladder,
             migration,
         })
+    }
+
+    /// It has moved, and rests: to go on is to give the old cluster up.
+    fn leaves_the_old(&self) -> bool {
+        let Migration {
+            start, goal, next, ..
+        } = self.migration;
+        let steps = course(&self.ladder, start, goal);
+        let crossed = steps.iter().position(|it| matches!(it, Step::Cross { .. }));
+        let is_forward = goal == self.ladder.top();
+        is_forward && crossed.is_some_and(|crossed| next > crossed)
     }
 
     /// Asks before data are destroyed on the way between two rungs.
@@ -140,8 +166,8 @@ impl Open {
         let mut migration = migration(&self.engine, &self.project, &observed).await?;
         if migration.epoch != self.migration.epoch || migration.next != self.migration.next {
             // Whoever had the lock until now went on with it.
-            let (project, from, to) = (self.project.clone(), migration.from, migration.to);
-            return Err(MigrateError::Open { project, from, to }.into());
+            let (project, way) = (self.project.clone(), migration.way());
+            return Err(MigrateError::Open { project, way }.into());
         }
         migration.fit(&self.ladder);
         migration.epoch += 1;
@@ -158,6 +184,7 @@ impl Open {
             site: &mut site,
             migration,
             looks: looks(how),
+            rests: turn.is_some() || !self.leaves_the_old(),
         };
         let mut agents = observed.instances("agent").into_iter();
         if !agents.any(|(_, it)| it.is_running()) {

@@ -68,6 +68,15 @@ impl Site for DockerSite<'_> {
         Ok(report.held_ms)
     }
 
+    async fn cross(&mut self, generation: u32) -> Result<u64, CommandError> {
+        let agent = self.agent().await?;
+        let (to, hold) = (generation.to_string(), MAX_HOLD_MS.to_string());
+        let words = ["cross", "--to", &to, "--hold-ms", &hold];
+        Ok(switchover::order(self.engine, &agent, &words)
+            .await?
+            .held_ms)
+    }
+
     async fn pause(&mut self) -> Result<(), CommandError> {
         unless_interrupted(async {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -1,6 +1,6 @@
 //! What a migration tells: while it works, of one that is open, of those that were.
 
-use scalectl_migrate::{Drive, DriveError, Journal, Migration, Told};
+use scalectl_migrate::{Drive, DriveError, Ending, Journal, Migration, Told};
 use scalectl_ui::{Format, Live, seconds, step_text, table};
 use serde::Serialize;
 use std::time::Duration;
@@ -45,8 +45,26 @@ pub async fn drive(
     };
     drop(live);
     let migration = &drive.migration;
-    ended.map_err(|source| stopped(migration, source))?;
-    report(context, migration)
+    match ended.map_err(|source| stopped(migration, source))? {
+        Ending::Ended => report(context, migration),
+        Ending::Rests => rests(context, migration),
+    }
+}
+
+/// A move of the database that is done as far as clients see.
+fn rests(context: &Context, migration: &Migration) -> Result<(), CommandError> {
+    if context.printer.format == Format::Json {
+        let printed = context.printer.json(migration);
+        return printed.map_err(|source| CommandError::io("print the report", source));
+    }
+    let held = migration.held_ms.map_or(0, |ms| ms);
+    context.printer.say(&format!(
+        "the database has moved; writes waited {held} ms. The old cluster follows it"
+    ));
+    context.printer.say(
+        "`scalectl migrate undo` goes back at once; `scalectl migrate resume` gives the old cluster up, with its data",
+    );
+    Ok(())
 }
 
 /// The error of the step that is under way.
@@ -68,12 +86,16 @@ fn report(context: &Context, migration: &Migration) -> Result<(), CommandError> 
     };
     let phase = migration.leads_to();
     let took = seconds(Duration::from_millis(took));
-    let done = format!("phase {phase} after {took}; {held}");
+    let done = match (migration.generations, migration.is_turned_back) {
+        (None, _) => format!("phase {phase} after {took}; {held}"),
+        (Some(_), false) => format!("a fresh database cluster after {took}; {held}"),
+        (Some(_), true) => format!("the database is where it was, after {took}; {held}"),
+    };
     context.printer.say(&done);
     context.printer.say(
         "`scalectl migrate report` tells how the stack did meanwhile (`--html FILE` draws it)",
     );
-    if !migration.is_turned_back {
+    if !migration.is_turned_back && migration.generations.is_none() {
         context.printer.say("`scalectl migrate undo` goes back");
     }
     Ok(())
@@ -108,9 +130,11 @@ pub async fn status(context: &Context) -> Result<(), CommandError> {
 }
 
 fn open_text(open: &Migration) -> String {
-    let Migration { id, from, to, .. } = open;
-    let mut text = format!("migration {id}, from phase {from} to phase {to}, is open\n");
-    if open.is_turned_back {
+    let Migration { id, from, .. } = open;
+    let mut text = format!("migration {id}, {}, is open\n", open.way());
+    if open.is_turned_back && open.generations.is_some() {
+        text += "it was turned back and leads to the old cluster\n";
+    } else if open.is_turned_back {
         text += &format!("it was turned back and leads to phase {from}\n");
     }
     text += &match &open.under_way {
@@ -167,13 +191,20 @@ fn history_text(rows: &[Row<'_>]) -> String {
         let ended = match migration.ended {
             None if migration.is_untouched() => "not begun".to_owned(),
             None => "open".to_owned(),
+            Some(_) if migration.generations.is_some() && migration.is_turned_back => {
+                "taken back".to_owned()
+            }
+            Some(_) if migration.generations.is_some() => "done".to_owned(),
             Some(end) if end.phase == migration.from => "taken back".to_owned(),
             Some(_) => "done".to_owned(),
         };
         let held = migration.held_ms.map(|ms| format!("{ms} ms"));
         vec![
             migration.id.to_string(),
-            format!("{} to {}", migration.from, migration.to),
+            match migration.generations {
+                None => format!("{} to {}", migration.from, migration.to),
+                Some((old, new)) => format!("database {old} to {new}"),
+            },
             ended,
             seconds(Duration::from_millis(*took_ms)),
             held.unwrap_or_else(|| "-".to_owned()),

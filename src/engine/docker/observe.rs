@@ -42,6 +42,25 @@ impl DockerEngine {
             .await
     }
 
+    /// The generations of the project's database clusters, by the volumes of their members.
+    ///
+    /// # Errors
+    /// The engine cannot be reached or refuses.
+    pub async fn generations(&self, project: &str) -> Result<BTreeSet<u32>, EngineError> {
+        let labels = [(LABELS.project, project), (LABELS.data, "member")];
+        let labels = labels.map(|(name, value)| format!("{name}={value}"));
+        let filters = HashMap::from([("label", labels.iter().map(String::as_str).collect())]);
+        let found = self.volumes(filters).await;
+        let found = found.map_err(|fault| self.reading("tell which volumes are there", fault))?;
+        // Those of the first cluster do not say so.
+        let generation = |it: &Volume| {
+            it.labels
+                .get(LABELS.generation)
+                .map_or(Ok(1), |it| it.parse())
+        };
+        Ok(found.iter().filter_map(|it| generation(it).ok()).collect())
+    }
+
     async fn look_through(
         &self,
         scope: &Scope,

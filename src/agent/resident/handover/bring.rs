@@ -60,7 +60,7 @@ impl Handover {
             if matches!(error, StepError::Declined { .. }) || Instant::now() > deadline {
                 return false;
             }
-            if let Some(other) = self.other_leader(ours).await {
+            if let Some(other) = self.other_leader(member, ours).await {
                 LOG.warn(format_args!("{other} leads meanwhile"));
                 return false;
             }
@@ -82,8 +82,8 @@ impl Handover {
     }
 
     /// Somebody else who leads and runs, as the first member that answers tells.
-    async fn other_leader(&self, than: &[&str]) -> Option<String> {
-        for member in self.members.names() {
+    async fn other_leader(&self, beside: &str, than: &[&str]) -> Option<String> {
+        for member in self.members.beside(beside) {
             if let Ok(view) = self.members.view(member).await {
                 return view.leader.filter(|leader| !than.contains(&&**leader));
             }
@@ -96,21 +96,34 @@ impl Handover {
     /// that does not come about, or nobody is known to serve, failover is what is
     /// needed, and the pooler follows whom it finds.
     pub(super) async fn settle(&self, journal: &mut Journal, primary: Option<&str>) {
+        let last = journal.last().cloned();
+        let crossing = last.as_ref().and_then(|it| self.crossing(&it.from, &it.to));
+        // Where nobody is known to serve, the side that failover must find one in.
+        let side = primary.map(str::to_owned);
+        let side = side.or_else(|| last.as_ref().map(|it| it.safe_side().to_owned()));
+        if let (Some(crossing), Some(side)) = (crossing, side)
+            && !self.arrange(crossing, &side).await
+        {
+            // Failover stays off: a cluster that is not told rightly would end its primary.
+            return;
+        }
         let leads = match primary {
             Some(primary) => self.comes_to_lead(primary).await,
             None => false,
         };
         let deadline = Instant::now() + RESUMES_WITHIN;
-        while !self.resume_failover().await && Instant::now() < deadline {
-            sleep(LOOK_EVERY * 4).await;
+        for side in last.iter().flat_map(|it| [&it.from, &it.to]) {
+            while !self.resume_failover(side).await && Instant::now() < deadline {
+                sleep(LOOK_EVERY * 4).await;
+            }
+            if crossing.is_none() {
+                break;
+            }
         }
         if !leads {
             self.traffic.follow(Follow::Known).await;
         }
-        let moved = leads
-            && journal
-                .last()
-                .is_some_and(|last| Some(&*last.to) == primary);
+        let moved = leads && last.is_some_and(|last| Some(&*last.to) == primary);
         Self::note(journal, Stage::Done { moved });
     }
 
@@ -137,8 +150,8 @@ impl Handover {
     }
 
     /// Through any member that answers; whether one did.
-    async fn resume_failover(&self) -> bool {
-        for member in self.members.names() {
+    async fn resume_failover(&self, beside: &str) -> bool {
+        for member in self.members.beside(beside) {
             match self.members.pause(member, false).await {
                 Ok(()) => return true,
                 Err(error) => LOG.warn(format_args!("{}", chain(&error))),

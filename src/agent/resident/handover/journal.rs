@@ -44,6 +44,18 @@ pub struct Entry {
     pub at_ms: u64,
 }
 
+impl Entry {
+    /// Who has all that was acknowledged, and may take writes.
+    pub fn safe_side(&self) -> &str {
+        match self.stage {
+            Stage::Preparing | Stage::Holding | Stage::RolledBack { .. } => &self.from,
+            Stage::Promoting { .. } | Stage::Promoted => &self.to,
+            Stage::Done { moved } if moved => &self.to,
+            Stage::Done { .. } => &self.from,
+        }
+    }
+}
+
 /// The entries of all handovers, the last of them in memory.
 #[derive(Debug)]
 pub struct Journal {

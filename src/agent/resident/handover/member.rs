@@ -38,6 +38,9 @@ pub enum StepError {
         verb: &'static str,
         why: String,
     },
+    /// Nothing was asked of anybody: what was found does not fit.
+    #[error("{0}")]
+    Unfit(String),
     #[error("there is no member {0}")]
     Unknown(String),
     #[error("write the journal")]
@@ -69,11 +72,10 @@ pub struct Way {
 }
 
 impl Members {
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.config
-            .members
-            .iter()
-            .map(|member| member.name.as_str())
+    /// The names of all in that member's cluster.
+    pub fn beside(&self, name: &str) -> impl Iterator<Item = &str> {
+        let members = self.config.beside(name);
+        members.map(|member| member.name.as_str())
     }
 
     /// Opens a way, so that the question itself waits for no handshake.
@@ -98,23 +100,9 @@ impl Members {
     /// Has automatic failover switched off or on in the store; members take it in
     /// a moment later (the verb `paused` waits for that).
     pub async fn pause(&self, name: &str, paused: bool) -> Result<(), StepError> {
-        let member = self.find(name)?;
         let value = if paused { json!(true) } else { Value::Null };
-        let body = json!({ "pause": value }).to_string();
-        let url = at(&member, "/config");
-        let heard = self
-            .client
-            .ask("PATCH", &url, Some(&body), PATIENCE)
-            .await?;
-        match heard.answer.status {
-            200 => Ok(()),
-            status => Err(CallError::Status {
-                method: "PATCH",
-                url: url.to_string(),
-                status,
-            }
-            .into()),
-        }
+        let way = self.open(name).await?;
+        way.configure(&json!({ "pause": value })).await
     }
 
     /// The cluster as that member sees it.
@@ -128,14 +116,32 @@ impl Members {
         Ok(read)
     }
 
-    fn find(&self, name: &str) -> Result<Member, StepError> {
-        let mut members = self.config.members.iter();
-        let found = members.find(|member| member.name == name).cloned();
+    pub fn find(&self, name: &str) -> Result<Member, StepError> {
+        let found = self.config.member(name).cloned();
         found.ok_or_else(|| StepError::Unknown(name.to_owned()))
     }
 }
 
 impl Way {
+    /// Changes the configuration of the member's cluster, as a merge patch.
+    pub async fn configure(self, patch: &Value) -> Result<(), StepError> {
+        let url = at(&self.member, "/config");
+        let body = patch.to_string();
+        let heard = self
+            .opened
+            .ask("PATCH", &url, Some(&body), PATIENCE)
+            .await?;
+        match heard.answer.status {
+            200 => Ok(()),
+            status => Err(CallError::Status {
+                method: "PATCH",
+                url: url.to_string(),
+                status,
+            }
+            .into()),
+        }
+    }
+
     /// Asks for one verb; `limit` is what the member itself may take for it.
     pub async fn ask(
         self,

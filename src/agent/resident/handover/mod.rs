@@ -12,6 +12,7 @@
 mod bring;
 mod choice;
 mod clock;
+mod crossing;
 mod journal;
 mod member;
 mod recovery;
@@ -26,9 +27,10 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use self::clock::Hold;
+pub use self::crossing::SLOT;
 use self::journal::{Journal, Stage};
-use self::member::Stand;
 pub use self::member::{Members, StepError};
+use self::member::{Stand, Way};
 use super::config::Database;
 use super::database::Known;
 use super::hold::{HOLD_TAKES, Traffic};
@@ -134,6 +136,9 @@ impl Handover {
         budget: Duration,
     ) -> Result<Report, HandoverError> {
         self.may_begin(from).await?;
+        if self.crossing(from, to).is_some() {
+            self.may_cross(to).await.map_err(HandoverError::Refused)?;
+        }
         let mut journal = self.journal.lock().await;
         let begun = journal.begin(from, to);
         begun.map_err(|error| HandoverError::NotBegun {
@@ -161,14 +166,21 @@ impl Handover {
         if let Err(error) = self.prepare(from, to).await {
             return Err(self.give_up(journal, from, &error).await);
         }
+        let crossing = self.crossing(from, to);
         let ways = async {
-            let fence = self.members.open(from).await?;
-            let replayed = self.members.open(to).await?;
-            let promote = self.members.open(to).await?;
+            let ways = Ways {
+                fence: self.members.open(from).await?,
+                replayed: self.members.open(to).await?,
+                promote: self.members.open(to).await?,
+                stores: match crossing {
+                    Some(_) => Some((self.members.open(from).await?, self.members.open(to).await?)),
+                    None => None,
+                },
+            };
             journal.enter(Stage::Holding)?;
-            Ok::<_, StepError>((fence, replayed, promote))
+            Ok::<_, StepError>(ways)
         };
-        let (fence, replayed, promote) = match ways.await {
+        let ways = match ways.await {
             Ok(ways) => ways,
             Err(error) => return Err(self.give_up(journal, from, &error).await),
         };
@@ -182,19 +194,34 @@ impl Handover {
             }
         };
         let mut hold = Hold::new(held);
+        let Ways {
+            fence,
+            replayed,
+            promote,
+            stores,
+        } = ways;
+        let (old_store, new_store) = stores.unzip();
         // Half of what is left for the stop; the other half is for starting again
         // what was stopped.
         let stopped = async {
             let left = budget.saturating_sub(hold.begun.elapsed()) / 2;
-            let epoch = json!({ "epoch": journal.epoch() });
-            let stand = fence.ask("fence", left, epoch).await?;
+            let how = match crossing {
+                Some(_) => json!({ "epoch": journal.epoch(), "lock": true }),
+                None => json!({ "epoch": journal.epoch() }),
+            };
+            let stand = fence.ask("fence", left, how).await?;
             hold.step("fence");
             let lsn = end_of_log(from, stand)?;
             let stage = Stage::Promoting { lsn: lsn.clone() };
             let left = budget.saturating_sub(hold.begun.elapsed()) / 2;
-            replayed
-                .ask("replayed", left, json!({ "lsn": lsn }))
-                .await?;
+            let subject = async {
+                match (crossing, old_store) {
+                    (Some(crossing), Some(way)) => self.subject(way, Some(crossing.new)).await,
+                    _ => Ok(()),
+                }
+            };
+            let replayed = replayed.ask("replayed", left, json!({ "lsn": lsn }));
+            tokio::try_join!(replayed, subject)?;
             hold.step("replay");
             journal.enter(stage)?;
             Ok::<_, StepError>(lsn)
@@ -203,7 +230,19 @@ impl Handover {
             Ok(lsn) => lsn,
             Err(error) => return Err(self.roll_back(journal, from, budget, hold, &error).await),
         };
-        if let Err(error) = promote.ask("promote", FORWARD_PATIENCE, Value::Null).await {
+        let freed = async {
+            match new_store {
+                Some(way) => self.subject(way, None).await,
+                None => Ok(()),
+            }
+        };
+        let promote = promote.ask("promote", FORWARD_PATIENCE, Value::Null);
+        let (promoted, freed) = tokio::join!(promote, freed);
+        if let Err(error) = freed {
+            // Said again before automatic failover goes on (`settle`).
+            LOG.warn(format_args!("{}", chain(&error)));
+        }
+        if let Err(error) = promoted {
             // A lost reply is no failure: it is asked again until it is so.
             LOG.warn(format_args!("{}", chain(&error)));
             if !self.promote(from, to, &lsn).await {
@@ -231,6 +270,9 @@ impl Handover {
 
     async fn prepare(&self, from: &str, to: &str) -> Result<(), StepError> {
         self.members.pause(from, true).await?;
+        if self.crossing(from, to).is_some() {
+            self.prepare_other(to).await?;
+        }
         // Twice: the second has little left to write, and so has the shutdown's.
         for _ in 0..2 {
             let checkpoint = self
@@ -238,10 +280,7 @@ impl Handover {
                 .ask(from, "prepare", PREPARE_PATIENCE, Value::Null);
             checkpoint.await?;
         }
-        let checkpoint = self
-            .members
-            .ask(to, "prepare", PREPARE_PATIENCE, Value::Null);
-        checkpoint.await?;
+        self.prepare_heir(to).await?;
         for member in [from, to] {
             let paused = self
                 .members
@@ -255,6 +294,7 @@ impl Handover {
         let change = Follow::Change {
             from: from.to_owned(),
             to: to.to_owned(),
+            crosses: self.crossing(from, to).is_some(),
         };
         self.traffic.follow(change).await;
         hold.step("re-point");
@@ -326,6 +366,15 @@ impl Handover {
             LOG.warn(format_args!("write the journal: {error}"));
         }
     }
+}
+
+/// Ways that are open before anything is held, one for each question within the hold.
+struct Ways {
+    fence: Way,
+    replayed: Way,
+    promote: Way,
+    /// To the stores of the old cluster and the new one, where they are two.
+    stores: Option<(Way, Way)>,
 }
 
 /// Where the log of a member that was fenced ends.

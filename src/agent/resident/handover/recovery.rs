@@ -65,11 +65,12 @@ impl Handover {
             Duty::Back(from) => self.revive(&from, entry.epoch).await.then_some(from),
             Duty::Forward { to, lsn } => match self.promote(&entry.from, &to, &lsn).await {
                 true => {
-                    let from = entry.from.clone();
-                    let to_now = to.clone();
-                    self.traffic
-                        .follow(Follow::Change { from, to: to_now })
-                        .await;
+                    let change = Follow::Change {
+                        from: entry.from.clone(),
+                        to: to.clone(),
+                        crosses: self.crossing(&entry.from, &to).is_some(),
+                    };
+                    self.traffic.follow(change).await;
                     Some(to)
                 }
                 false => None,

@@ -17,7 +17,9 @@ impl Cluster {
     pub(super) fn members_obey(&self) {
         for member in &self.members {
             member.set("PATCH /config", 200, "{}");
-            for verb in ["paused", "prepare", "revive", "wake", "replayed", "promote"] {
+            for verb in [
+                "paused", "prepare", "unlock", "revive", "wake", "replayed", "promote",
+            ] {
                 member.set(&format!("POST /handover {verb}"), 200, "{}");
             }
             member.set("POST /handover fence", 200, FENCED);

@@ -1,5 +1,6 @@
 //! `agent` with its peers faked: what it writes, whom it tells, what it survives.
 
+mod crossing;
 mod database;
 mod endpoints;
 mod handover;

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod moves;
 mod site;
 mod stack;
 
@@ -20,13 +21,13 @@ use scalectl_migrate::{DriveError, Journal, Ladder, course, outline};
 use site::{Death, FakeSite, Hand};
 use stack::{grown, ladder, large, small};
 
-fn lines(ladder: &Ladder, from: usize, to: usize) -> String {
+pub fn lines(ladder: &Ladder, from: usize, to: usize) -> String {
     let steps = outline(ladder, from, to).steps.into_iter();
     let steps = steps.map(|step| serde_json::to_string(&step).unwrap());
     steps.collect::<Vec<_>>().join("\n")
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(work)
 }

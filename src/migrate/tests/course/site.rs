@@ -26,6 +26,10 @@ pub struct FakeSite {
     pub journal: String,
     pub primary: String,
     pub timeline: u64,
+    /// Of the cluster that takes writes.
+    pub generation: u32,
+    /// A move rests before the old cluster is given up.
+    pub rests: bool,
     /// A member that never joins.
     pub never_joins: Option<String>,
     /// Another member takes over and back once this volume's container is gone.
@@ -47,6 +51,8 @@ impl FakeSite {
             journal: String::new(),
             primary: "db-1".to_owned(),
             timeline: 1,
+            generation: 1,
+            rests: false,
             never_joins: None,
             takes_over_at_leaving: false,
             death: None,
@@ -141,9 +147,10 @@ impl Site for FakeSite {
     async fn census(&mut self) -> Result<Census, Killed> {
         let mut census = Census {
             primary: Some(self.primary.clone()),
+            generation: Some(self.generation),
             ..Census::default()
         };
-        for member in ["db-1", "db-2", "db-3"].map(str::to_owned) {
+        for member in ["db-1", "db-2", "db-3", "db2-1"].map(str::to_owned) {
             if self.runs(&member) && self.never_joins.as_ref() != Some(&member) {
                 let seat = Seat {
                     is_running: true,
@@ -168,6 +175,17 @@ impl Site for FakeSite {
         })
     }
 
+    async fn cross(&mut self, generation: u32) -> Result<u64, Killed> {
+        for member in ["db-1", "db2-1"] {
+            assert!(self.runs(member), "{member} leads or follows");
+        }
+        self.act(|site| {
+            site.generation = generation;
+            site.primary = if generation == 1 { "db-1" } else { "db2-1" }.to_owned();
+            130
+        })
+    }
+
     async fn pause(&mut self) -> Result<(), Killed> {
         Ok(())
     }
@@ -185,6 +203,20 @@ pub struct Hand<'a> {
 
 impl Hand<'_> {
     pub async fn begin(&mut self, from: u8, to: u8) -> Result<(), DriveError<Killed>> {
+        let rungs = (self.ladder.rung_of(from), self.ladder.rung_of(to));
+        self.begin_between((from, to), rungs).await
+    }
+
+    /// Moves the database, and gives the old cluster up.
+    pub async fn begin_move(&mut self) -> Result<(), DriveError<Killed>> {
+        self.begin_between((1, 1), (0, self.ladder.top())).await
+    }
+
+    async fn begin_between(
+        &mut self,
+        (from, to): (u8, u8),
+        (start, goal): (usize, usize),
+    ) -> Result<(), DriveError<Killed>> {
         let entry = Entry {
             id: self.site.journal().next_id(),
             epoch: 1,
@@ -194,8 +226,10 @@ impl Hand<'_> {
                 from,
                 to,
                 fingerprint: self.ladder.fingerprint(),
-                start: self.ladder.rung_of(from),
-                goal: self.ladder.rung_of(to),
+                start,
+                goal,
+                generations: self.ladder.generations(),
+                is_fast: false,
             },
         };
         self.site.write(&entry).await.map_err(DriveError::Site)?;
@@ -218,16 +252,17 @@ impl Hand<'_> {
         let event = Event::TurnedBack { start, goal };
         let mut drive = self.drive(migration);
         drive.note(event).await.map_err(DriveError::Site)?;
-        drive.run(|_| ()).await
+        drive.run(|_| ()).await.map(drop)
     }
 
     async fn run(&mut self, migration: Migration) -> Result<(), DriveError<Killed>> {
-        self.drive(migration).run(|_| ()).await
+        self.drive(migration).run(|_| ()).await.map(drop)
     }
 
     fn drive(&mut self, migration: Migration) -> Drive<'_, FakeSite> {
         Drive {
             ladder: self.ladder,
+            rests: self.site.rests,
             site: self.site,
             migration,
             looks: 3,

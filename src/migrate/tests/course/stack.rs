@@ -8,28 +8,34 @@ const APP: &str = "image: app\n    restart: always\n    healthcheck: {test: [CMD
 
 /// A phase with so many database members, with or without all that the larger one adds.
 fn document(phase: u8, members: usize, has_cache: bool) -> Compose {
+    let members: Vec<_> = (1..=members).map(|number| format!("db-{number}")).collect();
+    with_members(phase, &members, has_cache)
+}
+
+fn with_members(phase: u8, members: &[String], has_cache: bool) -> Compose {
+    let names = members.join("-");
     let mut services = format!(
         "  bootstrap:
     image: agent
     network_mode: none
     restart: \"no\"
     labels: {{dev.scalectl.stage: \"{phase}\"}}
-    environment: {{MEMBERS: \"{members}\", CACHE: \"{has_cache}\"}}
+    environment: {{MEMBERS: \"{names}\", CACHE: \"{has_cache}\"}}
   agent:
     image: agent
     restart: always
-    labels: {{dev.scalectl.settings: of-{members}}}
+    labels: {{dev.scalectl.settings: of-{names}}}
   app:
     {APP}
     environment: {{CACHE: \"{has_cache}\"}}
 "
     );
     let mut volumes = "  journal: {}\n".to_owned();
-    for number in 1..=members {
+    for member in members {
         services += &format!(
-            "  db-{number}:\n    {MEMBER}\n    volumes: [{{type: volume, source: db-{number}-data, target: /data}}]\n"
+            "  {member}:\n    {MEMBER}\n    volumes: [{{type: volume, source: {member}-data, target: /data}}]\n"
         );
-        volumes += &format!("  db-{number}-data: {{labels: {{dev.scalectl.data: member}}}}\n");
+        volumes += &format!("  {member}-data: {{labels: {{dev.scalectl.data: member}}}}\n");
     }
     if has_cache {
         services += "  cache:\n    image: db\n    restart: always\n";
@@ -56,4 +62,15 @@ pub fn large() -> Compose {
 
 pub fn ladder() -> Ladder {
     Ladder::of(&small(), &grown(), &large()).expect("a ladder stands between them")
+}
+
+/// The small one with one cluster, with both, and with the other one.
+pub fn clusters() -> [Compose; 3] {
+    let (old, new) = ("db-1".to_owned(), "db2-1".to_owned());
+    [&[old.clone()][..], &[old, new.clone()], &[new]].map(|it| with_members(1, it, false))
+}
+
+pub fn ladder_of_a_move() -> Ladder {
+    let [old, both, new] = clusters();
+    Ladder::of_move((1, 2), [&old, &both, &new]).expect("a ladder stands between them")
 }

@@ -26,6 +26,7 @@ fn a_stack_between_two_phases_is_neither_brought_up_nor_taken_down_but_with_its_
         from: 1,
         to: 2,
         rung: 1,
+        generations: None,
     };
     assert_eq!((seen.phase, seen.migrating), (Some(1), Some(mark)));
     assert_snapshot!(scene.refusal(STACK), @"

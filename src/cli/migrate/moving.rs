@@ -1,0 +1,62 @@
+//! `scalectl db move`: the whole database moves to a fresh cluster, while the stack serves.
+//!
+//! A migration like any other, between a phase's documents with one cluster and with
+//! another. It rests when the database has moved: the old cluster follows, and `migrate
+//! undo` goes back at once; `migrate resume` gives the old cluster up.
+//! Next: src/migrate/course.rs (the steps), src/agent/resident/handover/crossing.rs.
+
+use scalectl_migrate::Ladder;
+use scalectl_phase::Lineage;
+
+use super::begin::{self, Way};
+use super::{Begin, HowArgs, journal, ladder};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+
+#[derive(clap::Args, Debug)]
+pub struct MoveArgs {
+    /// Show the steps and what each changes; change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Copy as fast as the disk allows, though whoever writes meanwhile has less of it
+    #[arg(long)]
+    fast: bool,
+    /// Give the old cluster up at once, with its data; without it the move rests and can be taken back
+    #[arg(long)]
+    finish: bool,
+    /// Sessions past the pooler or in its session mode may be ended
+    #[arg(long)]
+    end_sessions: bool,
+    #[command(flatten)]
+    how: HowArgs,
+}
+
+pub async fn run(args: &MoveArgs, context: &Context) -> Result<(), CommandError> {
+    let engine = context.engine().await?;
+    let project = context.project()?;
+    let observed = context.look(&engine, &project).await?;
+    let phase = begin::running(context, &project, &observed)?;
+    begin::refuse_open(&engine, &project, &observed).await?;
+    let old = Lineage::of(&engine.generations(&project).await?).generation;
+    let journal = journal::read(&engine, &project, &observed).await?;
+    // The store remembers each cluster that there was.
+    let new = journal.last_generation().unwrap_or_default().max(old) + 1;
+    let engine = context.giving(engine, phase)?;
+    let ladder: Ladder = ladder::of_move(context, &engine, phase, (old, new), args.fast).await?;
+    let way = Way {
+        project,
+        engine,
+        observed,
+        ladder,
+        from: phase,
+        to: phase,
+        is_fast: args.fast,
+        rests: !args.finish,
+    };
+    let begin = Begin {
+        dry_run: args.dry_run,
+        end_sessions: args.end_sessions,
+        how: args.how,
+    };
+    way.go(context, begin).await
+}
