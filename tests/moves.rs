@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use checker::by_hand::{self, Tries};
 use checker::handovers::{Journal, killed_at};
 use checker::population::Pulse;
 use checker::reading::{primary, psql};
@@ -140,30 +141,36 @@ fn volumes(stack: &Stack) -> BTreeSet<String> {
 }
 
 /// As it is, promoted by hand, and started by hand without its signal: nobody who is
-/// not a member may log in. Its own Patroni puts it right again.
+/// not a member may log in, and even the superuser writes nothing. Its own Patroni puts it
+/// right again.
 fn refuses_clients(stack: &Stack, service: &str) {
     let container = member(stack, service);
-    let refused = |when: &str| {
-        let said = log_in(stack, service);
-        assert_ne!(said.code, 0, "{when}: {}", said.out);
-        let told = said.err.contains("rejects") || said.err.contains("pg_hba");
-        assert!(told, "{when}: {}", said.err);
+    let refuses = |when: &str, by_hand: &dyn Fn()| {
+        let writes = Tries::on(&container);
+        by_hand();
+        let give_up = Instant::now() + Duration::from_secs(30);
+        let mut was_told = false;
+        while !(was_told && follows(&container)) {
+            let said = log_in(stack, service);
+            assert_ne!(said.code, 0, "{when}: {}", said.out);
+            // Else it is down, or on its way up.
+            was_told |= said.err.contains("rejects");
+            assert!(Instant::now() < give_up, "{when}: {}", said.err);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(writes.taken(), 0, "{when}");
     };
-    wait_for("it follows", || {
-        let said = psql(&container, "postgres", "SELECT pg_is_in_recovery()");
-        said.out.trim() == "t"
+    refuses("as it is", &|| {});
+    refuses("promoted", &|| by_hand::promote(&container));
+    refuses("without its signal", &|| {
+        by_hand::remove_signal(&container);
+        by_hand::restart(&container);
     });
-    refused("as it is");
-    let in_it = |script: &str| {
-        let mut command = Command::new("docker");
-        run(command.args(["exec", &container, "sh", "-c", script]))
-    };
-    in_it("pg_ctl -D /var/lib/postgresql/data promote");
-    refused("promoted by hand");
-    in_it(
-        "rm -f /var/lib/postgresql/data/standby.signal; pg_ctl -D /var/lib/postgresql/data -m fast restart",
-    );
-    refused("without its signal");
+}
+
+fn follows(container: &str) -> bool {
+    let said = psql(container, "postgres", "SELECT pg_is_in_recovery()");
+    said.out.trim() == "t"
 }
 
 /// As the app would: its own password, a certificate of the stack.
@@ -188,12 +195,4 @@ fn log_in(stack: &Stack, service: &str) -> Ran {
         "SELECT 1",
     ]);
     run(command.arg(login))
-}
-
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < give_up, "{what} within 30 s");
-        std::thread::sleep(Duration::from_millis(300));
-    }
 }
