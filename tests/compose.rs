@@ -74,7 +74,6 @@ fn a_rendered_folder_of_phase_2_comes_up_with_plain_compose_and_all_metrics_exis
     let text = stack.text().replace("monitoring: {", &grafana);
     stack.write(&format!("{text}images: {{grafana: '{image}'}}\n"));
     comes_up_and_goes(&stack, "2", every_metric_exists);
-    listed(&["image", "rm", "--force", &image]);
 }
 
 fn comes_up_and_goes(stack: &Stack, phase: &str, check: impl Fn(&Stack)) {

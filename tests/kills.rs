@@ -20,6 +20,7 @@ use std::time::Instant;
 use support::kills::{After, Case, Scene, Victim};
 use support::proxy::Point;
 use support::random::Random;
+use support::strays;
 
 /// In an order in which the stack of one is there for the next.
 const SAMPLE: [(Scene, After); 5] = [
@@ -36,6 +37,7 @@ fn after_a_kill_at_any_call_up_converges_and_down_leaves_nothing() {
     eprintln!("SCALECTL_SEED={seed}");
     let mut victim = Victim::new("kill");
     let calls = victim.calls().expect("all goes well undisturbed");
+    strays::are_seen(&victim.stack.name).expect("an anonymous volume that is left is seen");
     let mut is_up = false;
     for (scene, calls) in &calls {
         eprintln!("{scene:?}: {} calls: {}", calls.len(), calls.join(", "));

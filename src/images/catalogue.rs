@@ -90,6 +90,24 @@ mod tests {
             );
         }
     }
+
+    /// An anonymous volume has no label that tells whose it is.
+    #[test]
+    fn no_image_declares_a_volume_that_a_mount_could_miss() {
+        for recipe in CATALOGUE {
+            for (path, text) in recipe.files() {
+                let text = String::from_utf8_lossy(&text).to_uppercase();
+                let declares = |line: &str| line.trim_start().starts_with("VOLUME");
+                let is_recipe = path.ends_with("Dockerfile");
+                assert!(
+                    !(is_recipe && text.lines().any(declares)),
+                    "images/{}/{path} declares a volume",
+                    recipe.name
+                );
+            }
+        }
+    }
+
     #[test]
     fn only_images_that_hold_the_program_are_made_anew_with_another_scalectl() {
         let needing = CATALOGUE.iter().filter(|recipe| recipe.needs_agent());

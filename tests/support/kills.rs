@@ -10,6 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use super::proxy::{Kill, Point, Proxy};
+use super::strays::Before;
 use super::{Stack, listed, program};
 
 /// The lock's heartbeat: the only call that comes by time.
@@ -85,6 +86,7 @@ impl fmt::Display for Case {
 pub struct Victim {
     pub stack: Stack,
     pub proxy: Proxy,
+    before: Before,
     edits: u32,
     visits: u64,
     /// How a stack looks that nothing has disturbed.
@@ -101,6 +103,7 @@ impl Victim {
         Self {
             stack,
             proxy,
+            before: Before::now(),
             edits: 0,
             visits: 0,
             sound: None,
@@ -175,16 +178,10 @@ impl Victim {
                 self.is_sound()
             }
             After::Down => {
-                let anonymous = self.anonymous_volumes();
                 self.succeeds(&["down", "--volumes", "--yes"])?;
                 *is_up = false;
                 self.visits = 0;
-                self.nothing_is_left()?;
-                let volumes: BTreeSet<_> = listed(&["volume", "ls", "-q"]).into_iter().collect();
-                match anonymous.intersection(&volumes).next() {
-                    None => Ok(()),
-                    Some(left) => Err(format!("the anonymous volume {left} is left")),
-                }
+                self.nothing_is_left()
             }
         }
     }
@@ -276,6 +273,7 @@ impl Victim {
         }
     }
 
+    /// Neither what bears its name, nor a volume without one.
     pub fn nothing_is_left(&self) -> Result<(), String> {
         let names = [
             ("container", "{{.Names}}"),
@@ -283,26 +281,11 @@ impl Victim {
             ("network", "{{.Name}}"),
         ]
         .map(|(kind, format)| self.named(kind, format));
-        match names.concat() {
+        let strays = self.before.strays(&self.stack.name);
+        match [names.concat(), strays].concat() {
             none if none.is_empty() => Ok(()),
             left => Err(format!("left behind: {}", left.join(", "))),
         }
-    }
-
-    fn anonymous_volumes(&self) -> BTreeSet<String> {
-        let ids = self.named("container", "{{.ID}}");
-        let format = "{{range .Mounts}}{{.Name}} {{end}}";
-        let ids = ids.iter().map(String::as_str);
-        let all: Vec<_> = ["inspect", "-f", format].into_iter().chain(ids).collect();
-        if all.len() == 3 {
-            return BTreeSet::new();
-        }
-        let is_id = |name: &&str| name.len() == 64;
-        // What a killed scalectl had asked for may still take one of them away: the
-        // others are printed all the same.
-        let shown = super::run(Command::new("docker").args(all)).out;
-        let words = shown.split_whitespace();
-        words.filter(is_id).map(str::to_owned).collect()
     }
 
     /// Nothing of before is left for the next case, whatever happened.
@@ -314,10 +297,17 @@ impl Victim {
                 "{{.Name}}"
             };
             for name in self.named(kind, format) {
-                let force: &[&str] = if kind == "network" { &[] } else { &["-f"] };
+                let force: &[&str] = match kind {
+                    "container" => &["-f", "-v"],
+                    "volume" => &["-f"],
+                    _ => &[],
+                };
                 let args = [&[kind, "rm", name.as_str()], force].concat();
                 let _ = super::run(Command::new("docker").args(&args));
             }
+        }
+        for stray in self.before.strays(&self.stack.name) {
+            let _ = super::run(Command::new("docker").args(["volume", "rm", &stray]));
         }
         self.visits = 0;
         *is_up = false;

@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod random;
 pub mod said;
 pub mod small_engine;
+pub mod strays;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl Stack {
         let name = Self::full_name(name);
         let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny");
         let text = format!(
-            "name: {name}\napp:\n  build: {{context: {}, args: {{TAG: {}}}}}\n  \
+            "name: {name}\napp:\n  build: {{context: {}, args: {{TAG: {}, STACK: {name}}}}}\n  \
              command: [python3, /app.py]\n  release: [python3, /app.py, release]\n  \
              env: {{EDITED: \"0\"}}\n",
             app.display(),
@@ -228,12 +229,14 @@ impl Drop for Stack {
                 self.name, ran.err
             );
         }
-        let _ = run(Command::new("docker").args([
-            "image",
-            "rm",
-            "-f",
-            &format!("{}-app:latest", self.name),
-        ]));
+        // Whatever the test has made under the stack's name.
+        let named = format!("reference={}-*", self.name);
+        let format = "{{.Repository}}:{{.Tag}}";
+        let args = ["image", "ls", "--format", format, "--filter", &named];
+        let images = run(Command::new("docker").args(args)).out;
+        for image in images.lines() {
+            let _ = run(Command::new("docker").args(["image", "rm", "-f", image]));
+        }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

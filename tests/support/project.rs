@@ -90,7 +90,11 @@ impl Drop for Project {
             eprintln!("{} could not be taken away:\n{}", self.name, ran.err);
         }
         for (kind, name) in &self.others {
-            let _ = run(Command::new("docker").args([kind, "rm", name]));
+            let force: &[&str] = match *kind {
+                "container" => &["-f", "-v"],
+                _ => &[],
+            };
+            let _ = run(Command::new("docker").args([kind, "rm", name]).args(force));
         }
     }
 }

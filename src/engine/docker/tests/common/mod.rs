@@ -31,8 +31,10 @@ pub struct Project {
 impl Project {
     /// A name that no other test has, not even in a run at the same moment.
     pub fn new(test: &str) -> Self {
+        // scripts/test finds by its run what a killed test has left.
+        let run = std::env::var("SCALECTL_TEST_RUN").map_or(String::new(), |run| run + "-");
         Self {
-            name: format!("edk-{test}-{}", std::process::id()),
+            name: format!("edk-{test}-{run}{}", std::process::id()),
             images: RefCell::default(),
         }
     }
@@ -95,16 +97,29 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 async fn clean(scope: Scope, images: Vec<String>) {
     let engine = engine().await;
-    let mut found = engine.observe(&scope).await.unwrap();
-    let lock = found.containers.get_mut(&lock_name(&scope.project));
-    lock.into_iter()
-        .for_each(|lock| lock.ownership = Ownership::Ours);
-    for call in removal(&found) {
+    for call in removal(&made(&engine, &scope).await) {
         engine.apply(&call).await.unwrap();
     }
     for image in images {
         engine.remove_image(&image).await.unwrap();
     }
+    let left = made(&engine, &scope).await;
+    assert!(left.is_empty(), "the test leaves something: {left:?}");
+}
+
+/// All that bears the project's label, and its lock. Also what `observe` takes for
+/// somebody else's, for its name tells another service than its labels.
+async fn made(engine: &DockerEngine, scope: &Scope) -> Observed {
+    let mut found = engine.observe_own(scope).await.unwrap();
+    let lock = lock_name(&scope.project);
+    let mut all = engine.observe(scope).await.unwrap().containers;
+    if let Some(container) = all.remove(&lock) {
+        found.containers.insert(lock, container);
+    }
+    for container in found.containers.values_mut() {
+        container.ownership = Ownership::Ours;
+    }
+    found
 }
 
 fn removal(found: &Observed) -> Vec<Call> {
