@@ -78,7 +78,7 @@ fn changed_settings_of_pooler_and_database_reach_what_runs() {
     assert!(file.contains("  version: \"17\""), "{file}");
     stack.write(&file.replace(
         "  version: \"17\"",
-        "  version: \"17\"\n  settings: {log_min_duration_statement: 4321}",
+        "  version: \"17\"\n  settings: {log_min_duration_statement: 4321, log_checkpoints: \"on\", log_line_prefix: \"mine %p \"}",
     ));
     overrides::change(
         &stack,
@@ -89,8 +89,8 @@ fn changed_settings_of_pooler_and_database_reach_what_runs() {
     overrides::change(
         &stack,
         "database/patroni.yaml.hbs",
-        "log_checkpoints: 'off'",
-        "log_checkpoints: 'on'",
+        "ssl_min_protocol_version: TLSv1.3",
+        "ssl_min_protocol_version: TLSv1.2",
     );
     let all = overrides::change(
         &stack,
@@ -104,9 +104,10 @@ fn changed_settings_of_pooler_and_database_reach_what_runs() {
     assert_eq!(stack.running(), before, "no container is replaced");
 
     let database = stack.instances("db-1");
-    let ask = "SELECT current_setting('log_checkpoints'), current_setting('log_min_duration_statement'), \
+    let ask = "SELECT current_setting('ssl_min_protocol_version'), current_setting('log_min_duration_statement'), \
+               current_setting('log_checkpoints'), current_setting('log_line_prefix'), \
                (SELECT rolconnlimit FROM pg_roles WHERE rolname = 'monitor')";
-    until("on|4321ms|17", || {
+    until("TLSv1.2|4321ms|on|mine %p |17", || {
         let psql = [
             "exec",
             &database[0],

@@ -320,10 +320,12 @@ pub enum Cause {
         #[help]
         hint: String,
     },
-    #[error("the value of `{setting}` is not one line")]
+    #[error("the value of `{setting}` is {fault}")]
     #[diagnostic(code(scalectl::model::bad_setting_value))]
     BadSettingValue {
         setting: String,
+        /// Such as `not one line`.
+        fault: String,
         #[help]
         hint: String,
     },

@@ -23,7 +23,7 @@ struct Owned {
     hint: &'static str,
 }
 
-const OWNED: [Owned; 6] = [
+const OWNED: [Owned; 9] = [
     Owned {
         names: &[
             "wal_level",
@@ -32,16 +32,15 @@ const OWNED: [Owned; 6] = [
             "max_slot_wal_keep_size",
             "wal_keep_size",
             "wal_log_hints",
+            "wal_sender_timeout",
             "hot_standby",
-            "primary_conninfo",
-            "primary_slot_name",
             "synchronous_standby_names",
             "sync_replication_slots",
             "synchronized_standby_slots",
             "track_commit_timestamp",
             "restart_after_crash",
         ],
-        prefixes: &["recovery_"],
+        prefixes: &["primary_", "recovery_", "wal_receiver_"],
         reason: "replication between members and migrations depend on it",
         hint: "leave it out; the phase decides how members follow each other",
     },
@@ -53,14 +52,32 @@ const OWNED: [Owned; 6] = [
                synchronous_commit = off` itself",
     },
     Owned {
+        names: &[
+            "data_sync_retry",
+            "ignore_checksum_failure",
+            "ignore_invalid_pages",
+            "zero_damaged_pages",
+        ],
+        prefixes: &[],
+        reason: "damaged data would be passed over in silence",
+        hint: "leave it out; a damaged member copies its data anew from another one, or a dump is \
+               restored",
+    },
+    Owned {
+        names: &["default_transaction_read_only", "transaction_read_only"],
+        prefixes: &[],
+        reason: "roles, the app and changes of its schema have to be written",
+        hint: "leave it out; what only reads can use DATABASE_READ_URL",
+    },
+    Owned {
         names: &["listen_addresses", "port", "cluster_name"],
         prefixes: &["unix_socket_", "bonjour"],
         reason: "pooler, monitoring and Patroni reach the database by it",
         hint: "leave it out; the app reaches the database by DATABASE_URL",
     },
     Owned {
-        names: &["password_encryption", "krb_server_keyfile"],
-        prefixes: &["ssl"],
+        names: &["password_encryption"],
+        prefixes: &["gss_", "krb_", "ssl"],
         reason: "scalectl makes the certificates and passwords of the stack",
         hint: "leave it out; connections inside the stack use TLS and SCRAM already",
     },
@@ -88,7 +105,37 @@ const OWNED: [Owned; 6] = [
         reason: "archiving is not set up by this version of scalectl",
         hint: "leave it out; `scalectl db dump` writes a backup",
     },
+    Owned {
+        names: &[
+            "check_timeline",
+            "failsafe_mode",
+            "ignore_slots",
+            "loop_wait",
+            "pause",
+            "pg_hba",
+            "pg_ident",
+            "retry_timeout",
+            "slots",
+            "standby_cluster",
+            "ttl",
+        ],
+        prefixes: &[
+            "master_start_",
+            "master_stop_",
+            "maximum_lag_",
+            "member_slots_",
+            "synchronous_mode",
+            "synchronous_node_",
+            "use_",
+        ],
+        reason: "it is no setting of PostgreSQL's but of Patroni's, by which members are led",
+        hint: "leave it out; the phase decides how members follow each other",
+    },
 ];
+
+/// The pools of two poolers, one of which replaces the other, monitoring, Patroni and
+/// replication fit into so many (`templates/compose/pooler/databases.ini.hbs`).
+const LEAST_CONNECTIONS: u32 = 80;
 
 /// PostgreSQL settings that a person may set, with their values as text.
 pub(crate) struct Settings(pub BTreeMap<String, String>);
@@ -147,11 +194,12 @@ impl Decode for Settings {
             },
         ) in map
         {
-            if value.contains(|c: char| c.is_control()) {
-                let hint = "its value must be one line without control characters".to_owned();
+            if let Some((fault, hint)) = wrong(&name, &value) {
+                let setting = name;
                 reader.report(
                     Cause::BadSettingValue {
-                        setting: name,
+                        setting,
+                        fault,
                         hint,
                     },
                     at,
@@ -163,4 +211,18 @@ impl Decode for Settings {
         }
         Some(Self(settings))
     }
+}
+
+/// What is wrong with a value, and what to do.
+fn wrong(name: &str, value: &str) -> Option<(String, String)> {
+    if value.contains(|c: char| c.is_control()) {
+        let hint = "its value must be one line without control characters";
+        return Some(("not one line".to_owned(), hint.to_owned()));
+    }
+    let is_few = |it: u32| it < LEAST_CONNECTIONS;
+    (name == "max_connections" && value.parse().is_ok_and(is_few)).then(|| {
+        let hint = "the pooler's connections, monitoring and replication need that many; the app \
+                    gets its share from the pooler, however low this is";
+        (format!("less than {LEAST_CONNECTIONS}"), hint.to_owned())
+    })
 }

@@ -55,6 +55,9 @@ fn parameters(database: &Database) -> Map<String, Value> {
         "maintenance_work_mem": "32MB",
         "work_mem": "4MB",
         "jit": "off",
+        // Here and not in a member's own file, which would win over what the user sets.
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_checkpoints": "off",
     });
     let mut parameters = match own {
         Value::Object(map) => map,

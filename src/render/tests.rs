@@ -5,19 +5,22 @@ use scalectl_phase::{Lineage, Stack};
 
 use crate::{Facts, Rendered, Templates, compose};
 
-fn render(phase: u8, yaml: &str) -> Rendered {
-    render_with(phase, yaml, Lineage::default())
-}
-
-fn render_with(phase: u8, yaml: &str, lineage: Lineage) -> Rendered {
-    let facts = ListedFacts {
+fn there() -> ListedFacts {
+    ListedFacts {
         phases: vec![1, 2],
         database_versions: vec!["17".to_owned()],
         folders: [".".to_owned()].into(),
         files: ["Dockerfile".to_owned(), "./Dockerfile".to_owned()].into(),
         ..ListedFacts::default()
-    };
-    let app = scalectl_model::load(yaml, "scale.yaml", &facts, phase)
+    }
+}
+
+fn render(phase: u8, yaml: &str) -> Rendered {
+    render_with(phase, yaml, Lineage::default())
+}
+
+fn render_with(phase: u8, yaml: &str, lineage: Lineage) -> Rendered {
+    let app = scalectl_model::load(yaml, "scale.yaml", &there(), phase)
         .unwrap_or_else(|mistakes| panic!("the test's scale.yaml is right: {mistakes:?}"));
     let phases = scalectl_phase::phases(&BTreeMap::new()).unwrap();
     let stack = Stack::of(app, &phases[&phase], None).with_lineage(lineage);
@@ -98,4 +101,26 @@ fn while_the_database_moves_both_clusters_are_there_and_the_first_is_as_it_was()
         !settings(&later, "db2-1").contains("bootstrap:"),
         "nothing may found a cluster in place of one that was moved to"
     );
+}
+
+/// The member's own file wins over the dynamic configuration, where the user's settings are.
+#[test]
+fn what_the_user_sets_in_the_database_wins_and_what_wins_over_that_is_refused() {
+    let set = "database: {settings: {log_checkpoints: 'on', log_line_prefix: mine, jit: 'on'}}\n";
+    let text = render(1, &format!("{SMALL}{set}")).text;
+    let dynamic = r#""jit": "on", "log_line_prefix": "mine", "log_checkpoints": "on""#;
+    assert!(text.contains(dynamic), "the dynamic configuration:\n{text}");
+    let of_the_member = text.split("parameters:\n").last().unwrap_or_default();
+    let name = |line: &str| {
+        line.trim()
+            .split_once(": ")
+            .map(|(name, _)| name.to_owned())
+    };
+    let names: Vec<_> = of_the_member.lines().map_while(name).collect();
+    assert!(names.contains(&"ssl_key_file".to_owned()), "{names:?}");
+    for name in names {
+        let yaml = format!("{SMALL}database: {{settings: {{{name}: x}}}}\n");
+        let refused = scalectl_model::load(&yaml, "scale.yaml", &there(), 1);
+        assert!(refused.is_err(), "{name} would be taken and ignored");
+    }
 }

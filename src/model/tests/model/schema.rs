@@ -269,6 +269,7 @@ fn the_list_of_codes_in_the_docs_is_complete_and_each_has_a_test() {
         include_str!("mistakes/env.rs"),
         include_str!("mistakes/phases.rs"),
         include_str!("mistakes/secrets.rs"),
+        include_str!("mistakes/settings.rs"),
         include_str!("mistakes/shape.rs"),
         include_str!("mistakes/stack.rs"),
         include_str!("mistakes/yaml.rs"),

@@ -7,6 +7,7 @@ mod build;
 mod env;
 mod phases;
 mod secrets;
+mod settings;
 mod shape;
 mod stack;
 mod yaml;
