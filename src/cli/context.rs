@@ -23,6 +23,24 @@ use crate::cli::world::World;
 /// The tag of scalectl's own images: its version.
 pub const IMAGE_TAG: &str = env!("CARGO_PKG_VERSION");
 
+/// In what documents on the way to another phase differ from those of `up`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Between {
+    /// The database clusters; those that are there where it is not said.
+    pub lineage: Option<Lineage>,
+    /// Copies of the database are held back.
+    pub copies_slowly: bool,
+}
+
+impl Between {
+    pub fn copying(slowly: bool) -> Self {
+        Self {
+            copies_slowly: slowly,
+            ..Self::default()
+        }
+    }
+}
+
 pub struct Context {
     pub global: Global,
     pub printer: Printer,
@@ -160,46 +178,38 @@ impl Context {
         }
         let phases = self.phases()?;
         let phase = scalectl_phase::get(&phases, phase)?;
-        self.render_phase(phase, engine, unknown, None).await
-    }
-
-    /// The documents of a phase with other database clusters than those that are there.
-    pub async fn render_with(
-        &self,
-        phase: &Phase,
-        engine: &DockerEngine,
-        lineage: Lineage,
-    ) -> Result<Rendered, CommandError> {
-        self.render_phase(phase, Some(engine), None, Some(lineage))
+        self.render_phase(phase, engine, unknown, Between::default())
             .await
     }
 
-    /// The documents of a phase that no file has: one between two others.
+    /// The documents of a phase that no `up` brings up: what lies between two others.
     pub async fn render_between(
         &self,
         phase: &Phase,
         engine: &DockerEngine,
+        between: Between,
     ) -> Result<Rendered, CommandError> {
-        self.render_phase(phase, Some(engine), None, None).await
+        self.render_phase(phase, Some(engine), None, between).await
     }
 
-    /// `lineage` is observed where none is given and there is an engine.
     async fn render_phase(
         &self,
         phase: &Phase,
         engine: Option<&DockerEngine>,
         unknown: Option<&str>,
-        lineage: Option<Lineage>,
+        between: Between,
     ) -> Result<Rendered, CommandError> {
         let app = self.app(phase.phase)?;
         let project = self.project_of(&app);
         let facts = facts(&app, &project, engine, unknown).await?;
-        let lineage = match (lineage, engine) {
+        let lineage = match (between.lineage, engine) {
             (Some(lineage), _) => lineage,
             (None, Some(engine)) => Lineage::of(&engine.generations(&project).await?),
             (None, None) => Lineage::default(),
         };
-        let stack = Stack::of(app, phase, self.global.project.as_deref()).with_lineage(lineage);
+        let stack = Stack::of(app, phase, self.global.project.as_deref())
+            .with_lineage(lineage)
+            .copying(between.copies_slowly);
         let templates = Templates::new(&self.overrides("templates")?);
         Ok(scalectl_render::compose(&stack, &facts, &templates)?)
     }

@@ -16,8 +16,6 @@ pub struct Lineage {
     pub generation: u32,
     /// The one that follows it or that it moved to.
     pub beside: Option<u32>,
-    /// The other one copies as fast as it can.
-    pub is_fast: bool,
 }
 
 impl Default for Lineage {
@@ -25,7 +23,6 @@ impl Default for Lineage {
         Self {
             generation: FIRST,
             beside: None,
-            is_fast: false,
         }
     }
 }
@@ -45,7 +42,6 @@ impl Lineage {
         Self {
             generation,
             beside: all.next(),
-            is_fast: false,
         }
     }
 }

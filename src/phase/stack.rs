@@ -17,6 +17,8 @@ pub struct Stack {
     pub members: BTreeMap<String, u32>,
     /// Which clusters of the database there are.
     pub lineage: Lineage,
+    /// Copies of the database are held back, for the sake of those who use it meanwhile.
+    pub copies_slowly: bool,
 }
 
 impl Stack {
@@ -43,6 +45,7 @@ impl Stack {
             app,
             members,
             lineage: Lineage::default(),
+            copies_slowly: false,
         }
     }
 
@@ -50,6 +53,15 @@ impl Stack {
     #[must_use]
     pub fn with_lineage(self, lineage: Lineage) -> Self {
         Self { lineage, ..self }
+    }
+
+    /// The same with copies of the database held back, or not.
+    #[must_use]
+    pub fn copying(self, slowly: bool) -> Self {
+        Self {
+            copies_slowly: slowly,
+            ..self
+        }
     }
 
     /// Whether the component is part of this stack.

@@ -23,7 +23,9 @@ fn render_with(phase: u8, yaml: &str, lineage: Lineage) -> Rendered {
     let app = scalectl_model::load(yaml, "scale.yaml", &there(), phase)
         .unwrap_or_else(|mistakes| panic!("the test's scale.yaml is right: {mistakes:?}"));
     let phases = scalectl_phase::phases(&BTreeMap::new()).unwrap();
-    let stack = Stack::of(app, &phases[&phase], None).with_lineage(lineage);
+    let stack = Stack::of(app, &phases[&phase], None)
+        .with_lineage(lineage)
+        .copying(lineage.beside.is_some());
     let facts = Facts {
         app_image: "shop-app:latest".to_owned(),
         app_command: vec!["run".to_owned()],
@@ -65,11 +67,7 @@ fn phase_1_renders_and_reads_back() {
 
 #[test]
 fn while_the_database_moves_both_clusters_are_there_and_the_first_is_as_it_was() {
-    let of = |generation, beside| Lineage {
-        generation,
-        beside,
-        is_fast: false,
-    };
+    let of = |generation, beside| Lineage { generation, beside };
     let [first, both, later] =
         [of(1, None), of(1, Some(2)), of(2, None)].map(|it| render_with(1, SMALL, it).compose);
     assert_eq!(both.services["db-1"], first.services["db-1"]);

@@ -55,6 +55,8 @@ pub(crate) struct MemberView {
     pub follows: bool,
     /// It copies that one's data for its own cluster.
     pub copies: bool,
+    /// When it copies it reads that much a second at most; empty text for no limit.
+    pub copy_rate: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -127,8 +129,6 @@ pub(crate) struct DatabaseView {
     pub dynamic: serde_json::Value,
     /// The same for a cluster that is made to follow.
     pub following: serde_json::Value,
-    /// A copy reads that much a second at most; empty text for no limit.
-    pub copy_rate: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -168,7 +168,8 @@ pub(crate) struct ConfigView {
 }
 
 const MIB: u64 = 1 << 20;
-/// A second cluster's copy, so that who writes meanwhile has most of the disk.
+/// A copy beside users, so that who writes meanwhile has most of the disk. Its other home:
+/// src/cli/migrate/begin.rs.
 const COPY_RATE: &str = "24M";
 
 impl View {
@@ -206,7 +207,6 @@ impl View {
                 memory_mib: app.database.memory.get() / MIB,
                 dynamic: patroni::dynamic(&app.database),
                 following: patroni::following(&app.database, &primaries(stack, components)),
-                copy_rate: if stack.lineage.is_fast { "" } else { COPY_RATE },
             },
             cache: CacheView {
                 memory_bytes: app.cache.memory.get(),
@@ -319,6 +319,9 @@ fn cluster(stack: &Stack, line: &ComponentLine, generation: u32, follows: bool) 
         stem += &generation.to_string();
     }
     let count = stack.members.get(&line.component).copied().unwrap_or(0);
+    let founds = |number| number == 1 && generation == FIRST && !follows;
+    // While there are two clusters only the newer one copies.
+    let is_slow = stack.copies_slowly && follows == stack.lineage.beside.is_some();
     (1..=count)
         .map(|number| MemberView {
             number,
@@ -326,9 +329,14 @@ fn cluster(stack: &Stack, line: &ComponentLine, generation: u32, follows: bool) 
             is_first: number == 1,
             generation,
             is_later: generation != FIRST,
-            founds: number == 1 && generation == FIRST && !follows,
+            founds: founds(number),
             follows,
             copies: number == 1 && follows,
+            copy_rate: if is_slow && !founds(number) {
+                COPY_RATE
+            } else {
+                ""
+            },
         })
         .collect()
 }

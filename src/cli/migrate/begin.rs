@@ -20,8 +20,8 @@ use crate::cli::images;
 use crate::cli::lock::{self, Before, Wanted};
 use crate::cli::preflight::{self, Check};
 
-/// A copy for a move that is not `--fast`. Its other home: src/render/view.rs.
-const MOVE_BYTES_A_SECOND: u64 = 24 << 20;
+/// A copy that is not `--fast`. Its other home: src/render/view.rs.
+const COPY_BYTES_A_SECOND: u64 = 24 << 20;
 
 /// A stack that could be moved, and the way.
 pub struct Way {
@@ -50,7 +50,7 @@ pub async fn run(context: &Context, to: u8, begin: Begin) -> Result<(), CommandE
         return Ok(());
     }
     let engine = context.giving(engine, to)?;
-    let ladder = ladder::between(context, &engine, from, to).await?;
+    let ladder = ladder::between(context, &engine, from, to, begin.fast).await?;
     let way = Way {
         project,
         engine,
@@ -58,7 +58,7 @@ pub async fn run(context: &Context, to: u8, begin: Begin) -> Result<(), CommandE
         ladder,
         from,
         to,
-        is_fast: false,
+        is_fast: begin.fast,
         rests: false,
     };
     way.go(context, begin).await
@@ -177,10 +177,15 @@ impl Way {
         (&rungs[self.start()].compose, &rungs[then].compose)
     }
 
-    /// How fast copies may be at most, in bytes a second; without one as fast as the disk is.
+    /// How fast copies may be at most, all of them together, in bytes a second; without one
+    /// as fast as the disk is.
     pub fn copy_rate(&self) -> Option<u64> {
-        let is_slowed = self.ladder.generations().is_some() && !self.is_fast;
-        is_slowed.then_some(MOVE_BYTES_A_SECOND)
+        let at_once = match self.ladder.generations() {
+            // The others copy the first one.
+            Some(_) => 1,
+            None => self.new_members().max(1),
+        };
+        (!self.is_fast).then_some(COPY_BYTES_A_SECOND * at_once)
     }
 
     /// How many database members come.

@@ -5,7 +5,7 @@ use scalectl_migrate::Ladder;
 use scalectl_phase::Lineage;
 
 use super::MigrateError;
-use crate::cli::context::Context;
+use crate::cli::context::{Between, Context};
 use crate::cli::error::CommandError;
 
 /// What holds data, and so gets its members before anything else changes.
@@ -17,13 +17,18 @@ pub async fn between(
     engine: &DockerEngine,
     one: u8,
     other: u8,
+    is_fast: bool,
 ) -> Result<Ladder, CommandError> {
     let phases = context.phases()?;
     let small = scalectl_phase::get(&phases, one.min(other))?;
     let large = scalectl_phase::get(&phases, one.max(other))?;
     let grown = small.with_members_of(large, DATABASE);
     let small = context.render(small.phase, Some(engine)).await?.compose;
-    let grown = context.render_between(&grown, engine).await?.compose;
+    let copying = Between::copying(!is_fast);
+    let grown = context
+        .render_between(&grown, engine, copying)
+        .await?
+        .compose;
     let large = context.render(large.phase, Some(engine)).await?.compose;
     let ladder = Ladder::of(&small, &grown, &large);
     Ok(ladder.map_err(MigrateError::from)?)
@@ -39,15 +44,20 @@ pub async fn of_move(
 ) -> Result<Ladder, CommandError> {
     let phases = context.phases()?;
     let phase = scalectl_phase::get(&phases, phase)?;
-    let render = async |lineage| context.render_with(phase, engine, lineage).await;
     let both = Lineage {
         generation: old,
         beside: Some(new),
-        is_fast,
     };
-    let from = render(Lineage::only(old)).await?.compose;
-    let both = render(both).await?.compose;
-    let to = render(Lineage::only(new)).await?.compose;
+    let render = async |lineage, slowly| {
+        let between = Between {
+            lineage: Some(lineage),
+            copies_slowly: slowly,
+        };
+        context.render_between(phase, engine, between).await
+    };
+    let from = render(Lineage::only(old), false).await?.compose;
+    let both = render(both, !is_fast).await?.compose;
+    let to = render(Lineage::only(new), false).await?.compose;
     let ladder = Ladder::of_move((old, new), [&from, &both, &to]);
     Ok(ladder.map_err(MigrateError::from)?)
 }

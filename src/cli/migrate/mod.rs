@@ -33,23 +33,25 @@ pub struct MigrateArgs {
     /// The phase to move to
     #[arg(long, value_name = "N", required = true)]
     to: Option<u8>,
+    #[command(flatten)]
+    begin: Begin,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// How one is begun.
+#[derive(clap::Args, Debug, Clone, Copy)]
+struct Begin {
     /// Show the steps and what each changes; change nothing
     #[arg(long)]
     dry_run: bool,
     /// Accept that sessions past the pooler and in its session mode are ended
     #[arg(long)]
     end_sessions: bool,
+    /// Copy the database as fast as the disk allows, though whoever uses it meanwhile has less of it
+    #[arg(long)]
+    fast: bool,
     #[command(flatten)]
-    how: HowArgs,
-    #[command(subcommand)]
-    verb: Option<Verb>,
-}
-
-/// How one is begun.
-#[derive(Debug, Clone, Copy)]
-struct Begin {
-    dry_run: bool,
-    end_sessions: bool,
     how: HowArgs,
 }
 
@@ -74,16 +76,7 @@ enum Verb {
     /// Take the migration that is open back to where it began
     Abort(HowArgs),
     /// Take the last migration back: the same as a migration to where it began
-    Undo {
-        /// Show the steps and what each changes; change nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Accept that sessions past the pooler and in its session mode are ended
-        #[arg(long)]
-        end_sessions: bool,
-        #[command(flatten)]
-        how: HowArgs,
-    },
+    Undo(Begin),
     /// List the migrations of this stack
     History,
     /// Tell what a migration did and how the stack did meanwhile
@@ -91,32 +84,12 @@ enum Verb {
 }
 
 pub async fn run(args: &MigrateArgs, context: &Context) -> Result<ExitCode, CommandError> {
-    let begin = Begin {
-        dry_run: args.dry_run,
-        end_sessions: args.end_sessions,
-        how: args.how,
-    };
     match (&args.verb, args.to) {
-        (None, Some(to)) => begin::run(context, to, begin).await?,
+        (None, Some(to)) => begin::run(context, to, args.begin).await?,
         (None, None) | (Some(Verb::Status), _) => told::status(context).await?,
         (Some(Verb::Resume(how)), _) => onward::resume(context, *how).await?,
         (Some(Verb::Abort(how)), _) => onward::abort(context, *how).await?,
-        (
-            Some(Verb::Undo {
-                dry_run,
-                end_sessions,
-                how,
-            }),
-            _,
-        ) => {
-            let (dry_run, end_sessions, how) = (*dry_run, *end_sessions, *how);
-            let begin = Begin {
-                dry_run,
-                end_sessions,
-                how,
-            };
-            onward::undo(context, begin).await?;
-        }
+        (Some(Verb::Undo(begin)), _) => onward::undo(context, *begin).await?,
         (Some(Verb::History), _) => told::history(context).await?,
         (Some(Verb::Report(args)), _) => report::report(context, args).await?,
     }

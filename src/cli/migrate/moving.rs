@@ -9,26 +9,17 @@ use scalectl_migrate::Ladder;
 use scalectl_phase::Lineage;
 
 use super::begin::{self, Way};
-use super::{Begin, HowArgs, journal, ladder};
+use super::{Begin, journal, ladder};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 
 #[derive(clap::Args, Debug)]
 pub struct MoveArgs {
-    /// Show the steps and what each changes; change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Copy as fast as the disk allows, though whoever writes meanwhile has less of it
-    #[arg(long)]
-    fast: bool,
     /// Give the old cluster up at once, with its data; without it the move rests and can be taken back
     #[arg(long)]
     finish: bool,
-    /// Sessions past the pooler or in its session mode may be ended
-    #[arg(long)]
-    end_sessions: bool,
     #[command(flatten)]
-    how: HowArgs,
+    begin: Begin,
 }
 
 pub async fn run(args: &MoveArgs, context: &Context) -> Result<(), CommandError> {
@@ -42,7 +33,8 @@ pub async fn run(args: &MoveArgs, context: &Context) -> Result<(), CommandError>
     // The store remembers each cluster that there was.
     let new = journal.last_generation().unwrap_or_default().max(old) + 1;
     let engine = context.giving(engine, phase)?;
-    let ladder: Ladder = ladder::of_move(context, &engine, phase, (old, new), args.fast).await?;
+    let ladder: Ladder =
+        ladder::of_move(context, &engine, phase, (old, new), args.begin.fast).await?;
     let way = Way {
         project,
         engine,
@@ -50,13 +42,8 @@ pub async fn run(args: &MoveArgs, context: &Context) -> Result<(), CommandError>
         ladder,
         from: phase,
         to: phase,
-        is_fast: args.fast,
+        is_fast: args.begin.fast,
         rests: !args.finish,
     };
-    let begin = Begin {
-        dry_run: args.dry_run,
-        end_sessions: args.end_sessions,
-        how: args.how,
-    };
-    way.go(context, begin).await
+    way.go(context, args.begin).await
 }

@@ -92,10 +92,13 @@ impl Open {
         let observed = context.look(&engine, &project).await?;
         let mut migration = migration(&engine, &project, &observed).await?;
         let engine = context.giving(engine, migration.from.max(migration.to))?;
+        let is_fast = migration.is_fast;
         let ladder = match migration.generations {
-            None => ladder::between(context, &engine, migration.from, migration.to).await?,
+            None => {
+                let (from, to) = (migration.from, migration.to);
+                ladder::between(context, &engine, from, to, is_fast).await?
+            }
             Some(generations) => {
-                let is_fast = migration.is_fast;
                 ladder::of_move(context, &engine, migration.from, generations, is_fast).await?
             }
         };
