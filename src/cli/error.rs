@@ -1,4 +1,9 @@
-//! How a verb can end other than well, and with which exit code.
+//! How a verb can end other than well.
+//!
+//! Next: `error/exit.rs` (with which exit code), `error/printed.rs`.
+
+mod exit;
+mod printed;
 
 use std::io;
 use std::path::PathBuf;
@@ -6,21 +11,16 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use scalectl_engine::EngineError;
 use scalectl_engine_docker::LockError;
-use scalectl_execute::{ExecuteError, Failure};
+use scalectl_execute::ExecuteError;
 use scalectl_images::ImageError;
 use scalectl_migrate::DriveError;
 use scalectl_model::Mistakes;
 use scalectl_phase::PhaseError;
 use scalectl_plan::PlanError;
 use scalectl_render::RenderError;
-use scalectl_ui::{Printer, print_error, print_tail};
 
 use crate::cli::migrate::MigrateError;
 use crate::cli::preflight::NotReady;
-use crate::exit::Exit;
-
-/// How many of a failed build's last lines are shown.
-const TAIL: usize = 20;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum CommandError {
@@ -260,47 +260,6 @@ impl CommandError {
         }
     }
 
-    /// Prints it for people.
-    pub fn print(&self, printer: &Printer) {
-        if let Self::Migrate(MigrateError::Step { step, source }) = self {
-            match &**source {
-                DriveError::Site(error) => error.print(printer),
-                other => print_error(printer, other),
-            }
-            return printer.say(&format!(
-                "step {step} of the migration did not come to its end; what serves goes on serving: `scalectl migrate resume` looks first and goes on, `scalectl migrate abort` takes it back"
-            ));
-        }
-        let Self::Execute {
-            source:
-                ExecuteError::Failed {
-                    failures,
-                    done,
-                    total,
-                },
-            ..
-        } = self
-        else {
-            if let Self::Engine(error) | Self::Image(ImageError::Engine(error)) = self {
-                let lines = error.tail();
-                let last = &lines[lines.len().saturating_sub(TAIL)..];
-                print_tail(printer, subject(error), last);
-            }
-            return print_error(printer, self);
-        };
-        for failure in failures {
-            print_tail(
-                printer,
-                failure.operation.call.subject(),
-                failure.error.tail(),
-            );
-            print_error(printer, &failure.error);
-        }
-        printer.say(&format!(
-            "{done} of {total} operations are done and stay; the same command goes on from there"
-        ));
-    }
-
     /// Whether calls that were made may still be under way in the engine.
     pub fn is_under_way(&self) -> bool {
         match self {
@@ -330,57 +289,6 @@ impl CommandError {
         );
         is_failure && !self.is_under_way()
     }
-
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Model(_)
-            | Self::NoModel { .. }
-            | Self::ModelExists { .. }
-            | Self::NoCommand
-            | Self::Phase(PhaseError::File { .. })
-            | Self::Render(_) => Exit::BadModel,
-            Self::Plan(_)
-            | Self::NeedsYes { .. }
-            | Self::Declined
-            | Self::MoreToDestroy
-            | Self::StalePlan { .. }
-            | Self::PlanBeforeImages { .. }
-            | Self::BadPlan { .. }
-            | Self::NotReady(_) => Exit::Refused,
-            Self::Migrate(error) => error.exit(),
-            Self::Engine(error) | Self::Image(ImageError::Engine(error)) => of_engine(error),
-            Self::Lock(LockError::Engine(error)) => of_engine(error),
-            Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::NotUp { .. }
-            | Self::NotOurs { .. }
-            | Self::UnknownService { .. }
-            | Self::NotRunning { .. }
-            | Self::NoPrimary { .. }
-            | Self::NoDump { .. }
-            | Self::DumpToTerminal => Exit::Refused,
-            Self::EngineEnded => Exit::Unreachable,
-            Self::DatabaseProgram { .. }
-            | Self::NotAtRest { .. }
-            | Self::SwitchoverUnheld { .. }
-            | Self::SwitchoverWentBack { .. } => Exit::Failed,
-            Self::SwitchoverRefused { .. } => Exit::Refused,
-            Self::Phase(PhaseError::Unknown { .. }) => Exit::CommandLine,
-            Self::LockLost | Self::SwitchoverUnknown { .. } => Exit::Unknown,
-            Self::Interrupted | Self::EndedAtOnce { .. } => Exit::Interrupted,
-            Self::Image(ImageError::Unknown { .. }) => Exit::CommandLine,
-            Self::Image(
-                ImageError::NoBase { .. }
-                | ImageError::NotStatic
-                | ImageError::NeedsBuildKit { .. },
-            ) => Exit::Refused,
-            Self::Image(_) => Exit::Failed,
-            Self::Execute { source, .. } => of_execution(source),
-            // A file that the command line names: nothing has been done yet.
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::Refused,
-            Self::Io { .. } => Exit::Failed,
-        }
-    }
 }
 
 /// The service that was probably meant, or else all of them.
@@ -398,42 +306,5 @@ fn one_of(service: &str, known: &[String]) -> String {
     match known.iter().min_by_key(|it| distance(it)) {
         Some(near) if distance(near) <= 1 + near.len() / 4 => format!("did you mean `{near}`?"),
         _ => format!("its services are {}", known.join(", ")),
-    }
-}
-
-/// Whose last lines an error holds.
-fn subject(error: &EngineError) -> &str {
-    match error {
-        EngineError::BuildFailed { image, .. } => image,
-        EngineError::Ended { container, .. } | EngineError::Deadline { container, .. } => container,
-        _ => "it",
-    }
-}
-
-fn of_engine(error: &EngineError) -> Exit {
-    match error {
-        EngineError::Unreachable { .. }
-        | EngineError::NoPermission { .. }
-        | EngineError::Address { .. }
-        | EngineError::TooOld { .. } => Exit::Unreachable,
-        EngineError::Unknown { .. } => Exit::Unknown,
-        EngineError::NameTaken { .. } | EngineError::PortTaken { .. } => Exit::Refused,
-        _ => Exit::Failed,
-    }
-}
-
-fn of_execution(error: &ExecuteError) -> Exit {
-    match error {
-        ExecuteError::Stopped { .. } => Exit::Interrupted,
-        ExecuteError::Failed { failures, .. } => {
-            let codes: Vec<_> = failures
-                .iter()
-                .map(|Failure { error, .. }| of_engine(error))
-                .collect();
-            codes
-                .into_iter()
-                .find(|code| *code == Exit::Unknown)
-                .unwrap_or(Exit::Failed)
-        }
     }
 }

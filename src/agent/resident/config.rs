@@ -3,6 +3,10 @@
 //! A stack says everything here that the agent has to know: it has no engine to
 //! ask, and nothing in the code depends on a phase. A part that is not there is
 //! not done. Fields that this version does not know are refused.
+//! Next: `config/forms.rs` (defaults), `config/mistakes.rs`.
+
+mod forms;
+mod mistakes;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,6 +17,10 @@ use serde::Deserialize;
 
 use super::AgentError;
 use crate::wire::{Address, Url};
+use forms::{
+    addresses, database_interval, discovery_interval, engine_resolver, first_generation,
+    milliseconds, pooler_port, pooler_user, sixteen_mebibytes, url, yes,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,120 +196,6 @@ impl Config {
             })
         }
     }
-
-    fn mistakes(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        if let Some(database) = &self.database {
-            if database.members.is_empty() {
-                found.push("database: no members".to_owned());
-            }
-            for member in database
-                .members
-                .iter()
-                .filter(|member| !is_host(&member.name))
-            {
-                found.push(format!("database: {:?} is no DNS name", member.name));
-            }
-            let wants_tls = database.members.iter().any(|member| member.api.is_tls);
-            if wants_tls && self.tls.is_none() {
-                found.push(
-                    "database: a member speaks https, and there is no tls section".to_owned(),
-                );
-            }
-        }
-        if let Some(pooler) = &self.pooler {
-            if self.database.is_none() {
-                found.push("pooler: there is no database section to follow".to_owned());
-            }
-            let is_line = |text: &str| !text.contains(|one: char| one.is_control());
-            for database in pooler
-                .databases
-                .iter()
-                .filter(|one| !(is_host(&one.name) && is_line(&one.options)))
-            {
-                found.push(format!(
-                    "pooler: database {:?} does not fit in one line",
-                    database.name
-                ));
-            }
-        }
-        for service in self
-            .discovery
-            .iter()
-            .flat_map(|discovery| &discovery.services)
-        {
-            if !is_host(&service.name) {
-                found.push(format!("discovery: {:?} is no DNS name", service.name));
-            }
-        }
-        found
-    }
-}
-
-fn is_host(name: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .chars()
-                .all(|one| one.is_ascii_alphanumeric() || "-_".contains(one))
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
-}
-
-fn engine_resolver() -> SocketAddr {
-    // Both engines have it at this address in every container of a network.
-    SocketAddr::from(([127, 0, 0, 11], 53))
-}
-
-fn discovery_interval() -> Duration {
-    Duration::from_millis(250)
-}
-
-fn database_interval() -> Duration {
-    Duration::from_secs(1)
-}
-
-fn sixteen_mebibytes() -> u64 {
-    16 << 20
-}
-
-fn first_generation() -> u32 {
-    1
-}
-
-fn pooler_port() -> u16 {
-    6432
-}
-
-fn pooler_user() -> String {
-    "agent".to_owned()
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn milliseconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let milliseconds = u64::deserialize(from)?;
-    if milliseconds == 0 {
-        Err(serde::de::Error::custom("at least 1 ms"))
-    } else {
-        Ok(Duration::from_millis(milliseconds))
-    }
-}
-
-fn url<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
-    String::deserialize(from)?
-        .parse()
-        .map_err(serde::de::Error::custom)
-}
-
-fn addresses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Address>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    texts
-        .iter()
-        .map(|text| text.parse().map_err(serde::de::Error::custom))
-        .collect()
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 //!
 //! One line of JSON there, one back. The socket lies in a tmpfs that only the
 //! agent's own user can enter; whoever may exec in its container may use it.
-//! Next: `verbs.rs` (the asking side).
+//! Next: `verbs.rs` (the asking side), `control/serving.rs`.
+
+mod serving;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use scalectl_migrate::Facts;
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,6 @@ use tokio::time::{sleep, timeout};
 
 use super::census::census;
 use super::discovery::Services;
-use super::edges::healthy_at_all;
 use super::handover::{Handover, HandoverError, Report};
 use super::http::Client;
 use super::vacate::Vacator;
@@ -252,134 +253,5 @@ impl Control {
             Err(error @ HandoverError::Left { .. }) => Reply::Left(chain(&error).to_string()),
             Err(error) => Reply::Failed(chain(&error).to_string()),
         }
-    }
-
-    async fn drain(
-        &self,
-        address: Ipv4Addr,
-        until: SystemTime,
-        even_last: bool,
-        patience: Duration,
-    ) -> Reply {
-        let knowing = self.knowing(address);
-        if knowing.is_empty() {
-            return Reply::Done(format!("{address} is no instance: it gets nothing"));
-        }
-        if !even_last {
-            let is_another = |healthy: &[Ipv4Addr]| healthy.iter().any(|other| *other != address);
-            if let Err(problem) = self.wait(&knowing, patience, is_another).await {
-                return Reply::Refused(format!("no other instance serves: {problem}"));
-            }
-        }
-        for service in &knowing {
-            let Some(mut watched) = self.services.lock(service) else {
-                continue;
-            };
-            if let Err(refused) = watched.endpoints.drain(address, until, even_last) {
-                return Reply::Refused(refused.to_string());
-            }
-            if let Err(error) = watched.write() {
-                watched.endpoints.undrain(address);
-                return Reply::Refused(format!("write the endpoints of {service}: {error}"));
-            }
-        }
-        LOG.info(format_args!("{address} drains"));
-        Reply::Done(format!("{address} gets no new request"))
-    }
-
-    fn undrain(&self, address: Ipv4Addr) -> Reply {
-        let mut was_drained = false;
-        for service in self.knowing(address) {
-            let Some(mut watched) = self.services.lock(&service) else {
-                continue;
-            };
-            was_drained |= watched.endpoints.undrain(address);
-            if let Err(error) = watched.write() {
-                // The discovery loop writes it with its next look.
-                LOG.warn(format_args!("write the endpoints of {service}: {error}"));
-            }
-        }
-        Reply::Done(format!(
-            "{address} {}",
-            if was_drained {
-                "serves again"
-            } else {
-                "was not drained"
-            }
-        ))
-    }
-
-    /// Waits until that many-sided condition holds for the instances that serve
-    /// in one of these services: in the file, and healthy at every edge.
-    async fn wait(
-        &self,
-        services: &[String],
-        patience: Duration,
-        holds: impl Fn(&[Ipv4Addr]) -> bool,
-    ) -> Result<(), String> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let mut problem = "not in time".to_owned();
-            for service in services {
-                match self.healthy(service).await {
-                    Ok(healthy) if holds(&healthy) => return Ok(()),
-                    Ok(healthy) => problem = format!("{} of {service} healthy", healthy.len()),
-                    Err(why) => problem = why,
-                }
-            }
-            if Instant::now() >= deadline {
-                return Err(problem);
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    }
-
-    async fn healthy(&self, service: &str) -> Result<Vec<Ipv4Addr>, String> {
-        let healthy = if self.edges.is_empty() {
-            None
-        } else {
-            Some(healthy_at_all(&self.client, &self.edges, service).await?)
-        };
-        let Some(watched) = self.services.lock(service) else {
-            return Ok(Vec::new());
-        };
-        let serving = watched.endpoints.serving();
-        Ok(serving
-            .filter(|address| {
-                healthy
-                    .as_ref()
-                    .is_none_or(|healthy| healthy.contains(address))
-            })
-            .collect())
-    }
-
-    fn knowing(&self, address: Ipv4Addr) -> Vec<String> {
-        let knows = |service: &&str| {
-            self.services.lock(service).is_some_and(|watched| {
-                watched
-                    .endpoints
-                    .serving()
-                    .chain(watched.endpoints.drained())
-                    .any(|known| known == address)
-            })
-        };
-        self.services
-            .names()
-            .filter(knows)
-            .map(str::to_owned)
-            .collect()
-    }
-
-    fn endpoints(&self) -> BTreeMap<String, Told> {
-        let told = |name: &str| {
-            let watched = self.services.lock(name)?;
-            let endpoints = &watched.endpoints;
-            let told = Told {
-                serving: endpoints.serving().collect(),
-                drained: endpoints.drained().collect(),
-            };
-            Some((name.to_owned(), told))
-        };
-        self.services.names().filter_map(told).collect()
     }
 }

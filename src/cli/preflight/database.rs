@@ -1,17 +1,14 @@
-//! Checks of the database, from what its agent tells.
+//! Checks of the database, from what its agent tells: all of them at once.
+//!
+//! Next: `sessions.rs`, `timeouts.rs`.
 
 use std::collections::BTreeMap;
 
-use scalectl_migrate::{Facts, Prepared, Session, Way};
+use scalectl_migrate::Facts;
 
+use super::sessions::{direct, named, old, prepared, stateful};
+use super::timeouts::{limits, waits};
 use super::{Check, Work};
-
-/// A transaction that is open this long will hardly end while a hold is tried.
-const OLD_MS: u64 = 30_000;
-/// Of the sessions and transactions that are in the way so many are named.
-const NAMED: usize = 5;
-/// What a wait at the pooler may take beside the hold itself.
-const BESIDE_SECONDS: u64 = 1;
 
 /// Everything that can be in the way. `names` are the stack's containers by address.
 pub fn database(
@@ -99,170 +96,9 @@ fn followers(facts: &Facts) -> String {
     }
 }
 
-fn direct(sessions: &[Session], work: Work) -> Check {
-    let found = of_way(sessions, Way::Direct);
-    let fix = "end them (`scalectl db shell`, a dump, a tool of yours), or accept with `--end-sessions` that they are ended";
-    let ok = Check::ok("direct", "no session goes past the pooler");
-    ended(ok, &found, "past the pooler", fix, work.moves_primary, work)
-}
-
-fn stateful(sessions: &[Session], work: Work) -> Check {
-    let found = of_way(sessions, Way::Session);
-    let fix = "let them use DATABASE_URL, whose transactions wait, or stop them for the time; or accept with `--end-sessions` that they are ended and connect again";
-    let ends = work.moves_primary || work.replaces_pooler;
-    let ok = Check::ok("sessions", "no session uses the pooler's session mode");
-    ended(ok, &found, "in the pooler's session mode", fix, ends, work)
-}
-
-/// Sessions that cannot wait: they lose their connection, and what they keep in it.
-fn ended(ok: Check, found: &[&Session], place: &str, fix: &str, ends: bool, work: Work) -> Check {
-    let name = ok.name;
-    let told = match found.len() {
-        0 => return ok,
-        1 => format!("1 session is {place}"),
-        number => format!("{number} sessions are {place}"),
-    };
-    let who = list(found.iter().map(|it| session_text(it)));
-    match (ends, work.end_sessions) {
-        (false, _) => Check::ok(name, format!("{told}, and nothing ends them: {who}")),
-        (true, true) => Check {
-            fix: None,
-            ..Check::note(
-                name,
-                format!("{told} and will be ended, as was accepted: {who}"),
-                "",
-            )
-        },
-        (true, false) => Check::refused(name, format!("{told} and would be ended: {who}"), fix),
-    }
-}
-
-fn old(sessions: &[Session], work: Work) -> Check {
-    let is_old = |it: &&Session| it.open_ms.is_some_and(|open| open >= OLD_MS);
-    let waited_for = of_way(sessions, Way::Transactions).into_iter();
-    let found: Vec<_> = waited_for.filter(is_old).collect();
-    let Some(first) = found.first() else {
-        return Check::ok("old", "none is open for long");
-    };
-    let who = list(
-        found
-            .iter()
-            .map(|it| format!("{} is {}", it.who(), it.what())),
-    );
-    let says = format!("a hold would wait for old transactions: {who}");
-    let fix = format!(
-        "let it end, or end it, which is an error for its client: `scalectl db shell --superuser -- -c 'SELECT pg_terminate_backend({})'`",
-        first.pid
-    );
-    match work.moves_primary {
-        true => Check::refused("old", says, fix),
-        false => Check::note("old", format!("{who}; nothing is held"), fix),
-    }
-}
-
-fn prepared(prepared: &[Prepared], work: Work) -> Check {
-    let Some(first) = prepared.first() else {
-        return Check::ok(
-            "prepared",
-            "no transaction is prepared for a two-phase commit",
-        );
-    };
-    let who = list(prepared.iter().map(|it| {
-        let since = it.since.as_deref().unwrap_or("an unknown time");
-        let user = it.user.as_deref().unwrap_or("unknown");
-        format!("{:?} of user {user} since {since}", it.gid)
-    }));
-    let says = format!(
-        "{} prepared and not yet committed: {who}",
-        count(prepared.len())
-    );
-    let fix = format!(
-        "let its coordinator end it; one that nobody ends: `scalectl db shell --superuser -- -c \"ROLLBACK PREPARED '{}'\"` (or COMMIT PREPARED)",
-        first.gid
-    );
-    match work.moves_primary {
-        true => Check::refused("prepared", says, fix),
-        false => Check::note("prepared", says, fix),
-    }
-}
-
-fn count(number: usize) -> String {
-    match number {
-        1 => "1 transaction is".to_owned(),
-        _ => format!("{number} transactions are"),
-    }
-}
-
-/// Whoever waits longer at the pooler gets an error from it.
-fn waits(facts: &Facts, work: Work) -> Check {
-    let needed = work.hold_ms.div_ceil(1000) + BESIDE_SECONDS;
-    let all = facts.pooler_waits.iter();
-    let told = all
-        .clone()
-        .map(|it| format!("{} {} s", it.name, it.seconds));
-    let told: Vec<_> = told.collect();
-    let short: Vec<_> = all.filter(|it| it.seconds < needed).collect();
-    let says = match told.is_empty() {
-        true => "the pooler lets clients wait without end".to_owned(),
-        false => format!("the pooler lets clients wait: {}", told.join(", ")),
-    };
-    match (short.is_empty(), work.moves_primary) {
-        (true, _) | (_, false) => Check::ok("time-outs", says),
-        (false, true) => Check::refused(
-            "time-outs",
-            format!("{says}; writes may wait {needed} s, so some would fail"),
-            "raise it in pgbouncer.ini (a template of yours in `--overrides`), or hold for less with `--max-hold`",
-        ),
-    }
-}
-
-/// The app's own limits at the server. A wait at the pooler does not count for them.
-fn limits(facts: &Facts) -> Option<Check> {
-    let told = facts.timeouts.iter().map(|it| {
-        let whose = [it.user.as_deref(), it.database.as_deref()];
-        let whose: Vec<_> = whose.into_iter().flatten().collect();
-        format!("{} {} for {}", it.name, it.value, whose.join(" in "))
-    });
-    let told = list(told);
-    let says = format!("set at the server: {told}; waiting at the pooler does not count for them");
-    (!facts.timeouts.is_empty()).then(|| Check::ok("limits", says))
-}
-
-fn of_way(sessions: &[Session], way: Way) -> Vec<&Session> {
-    sessions.iter().filter(|it| it.way == way).collect()
-}
-
-/// A client's address tells less than the container that has it.
-fn named(session: Session, names: &BTreeMap<String, String>) -> Session {
-    let client = session.client.as_ref();
-    let name = client.and_then(|it| names.get(it)).cloned();
-    Session {
-        client: name.or(session.client),
-        ..session
-    }
-}
-
-fn session_text(session: &Session) -> String {
-    match session.open_ms {
-        Some(_) => format!("{} (a transaction {})", session.who(), session.what()),
-        None => session.who(),
-    }
-}
-
-fn list(all: impl Iterator<Item = String>) -> String {
-    let mut all: Vec<_> = all.collect();
-    let more = all.len().saturating_sub(NAMED);
-    all.truncate(NAMED);
-    let mut text = all.join("; ");
-    if more > 0 {
-        text += &format!("; and {more} more");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use scalectl_migrate::{PoolerWait, Standby, Timeout};
+    use scalectl_migrate::{PoolerWait, Prepared, Session, Standby, Timeout, Way};
 
     use super::super::State;
     use super::*;

@@ -6,6 +6,8 @@
 
 mod database;
 mod machine;
+mod sessions;
+mod timeouts;
 
 use std::collections::BTreeMap;
 
