@@ -27,12 +27,18 @@ pub fn masked(statement: &str) -> String {
                     break;
                 }
             },
+            // Names may go on with it.
+            '$' if out.is_in_name() => out.plain(rest, first),
             '$' => match after_dollars(rest) {
                 Dollars::Ends(after) => out.literal(after),
                 // A parameter's number is no literal.
-                Dollars::No => out.plain(rest, first),
+                Dollars::Parameter(length) => out.name(rest, length),
                 Dollars::Open => {
                     out.literal("");
+                    out.end();
+                    break;
+                }
+                Dollars::Unclear => {
                     out.end();
                     break;
                 }
@@ -44,9 +50,11 @@ pub fn masked(statement: &str) -> String {
                     break;
                 }
             },
-            '-' if rest.starts_with("--") => out.gap(rest.find('\n').map_or("", |at| &rest[at..])),
+            '-' if rest.starts_with("--") => {
+                out.gap(rest.find(['\n', '\r']).map_or("", |at| &rest[at..]))
+            }
             '/' if rest.starts_with("/*") => out.gap(after_comment(rest)),
-            _ if first.is_whitespace() || first.is_control() => out.gap(&rest[first.len_utf8()..]),
+            _ if first.is_ascii_whitespace() || first.is_ascii_control() => out.gap(&rest[1..]),
             _ if first.is_ascii_digit() && !out.is_in_word() => {
                 let is_number = |one: char| one.is_alphanumeric() || "._".contains(one);
                 let at = rest.find(|one| !is_number(one));
@@ -102,27 +110,37 @@ impl Out {
 
     fn plain<'a>(&mut self, rest: &'a str, one: char) -> &'a str {
         let (first, after) = rest.split_at(one.len_utf8());
-        self.push(first);
+        // To PostgreSQL any letter of a name; it must not break the line it is shown in.
+        let is_shown = !(one.is_whitespace() || one.is_control());
+        self.push(if is_shown { first } else { "\u{fffd}" });
         after
     }
 
-    /// The letters before a quote that say that backslashes count in it.
+    /// What was written last without a gap: a name or keyword, a parameter, or nothing.
+    fn word(&self) -> &str {
+        let end = self.text.trim_end_matches(|one| is_word(one) || one == '$');
+        &self.text[end.len()..]
+    }
+
+    fn is_in_name(&self) -> bool {
+        let first = self.word().chars().next();
+        first.is_some_and(|one| one != '$' && !one.is_ascii_digit())
+    }
+
+    /// The letter before a quote that says that backslashes count in it.
     fn is_after_escape(&self) -> bool {
-        let mut last = self.text.chars().rev();
-        let is_escape = last.next().is_some_and(|one| "eE".contains(one));
-        is_escape && last.next().is_none_or(|one| !is_word(one))
+        self.word().eq_ignore_ascii_case("e")
     }
 
     fn is_in_word(&self) -> bool {
-        self.text
-            .chars()
-            .next_back()
-            .is_some_and(|one| is_word(one) || one == '$')
+        !self.word().is_empty()
     }
 }
 
+/// PostgreSQL takes every character outside of ASCII for a letter.
+/// Source: PostgreSQL, src/backend/parser/scan.l, `ident_cont`.
 fn is_word(one: char) -> bool {
-    one.is_alphanumeric() || one == '_'
+    one.is_ascii_alphanumeric() || one == '_' || !one.is_ascii()
 }
 
 /// What follows a string; nothing if it has no end, or if that cannot be told: whether a
@@ -153,21 +171,29 @@ fn after_string(text: &str, has_escapes: bool) -> Option<&str> {
 enum Dollars<'a> {
     Ends(&'a str),
     Open,
-    No,
+    /// So many bytes are `$1`.
+    Parameter(usize),
+    Unclear,
 }
 
-/// A string between two marks like `$body$`.
+/// A string between two marks like `$body$`, or a parameter's number.
 fn after_dollars(text: &str) -> Dollars<'_> {
-    let Some(length) = text[1..].find('$').map(|at| at + 2) else {
-        return Dollars::No;
-    };
-    let mark = &text[..length];
-    let tag = &mark[1..length - 1];
-    if !tag.chars().all(is_word) || tag.starts_with(|one: char| one.is_ascii_digit()) {
-        return Dollars::No;
+    let after = text[1..].trim_start_matches(|one: char| one.is_ascii_digit());
+    let digits = text.len() - after.len();
+    if digits > 1 {
+        return match after.starts_with(is_word) {
+            true => Dollars::Unclear,
+            false => Dollars::Parameter(digits),
+        };
     }
-    match text[length..].find(mark) {
-        Some(at) => Dollars::Ends(&text[length + at + length..]),
+    let after = text[1..].trim_start_matches(is_word);
+    if !after.starts_with('$') {
+        // Cut by the server in the middle of a mark, or no statement at all.
+        return Dollars::Unclear;
+    }
+    let (mark, rest) = text.split_at(text.len() - after.len() + 1);
+    match rest.find(mark) {
+        Some(at) => Dollars::Ends(&rest[at + mark.len()..]),
         None => Dollars::Open,
     }
 }
@@ -195,6 +221,8 @@ fn after_comment(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -221,6 +249,18 @@ mod tests {
                 "SELECT ? , ? + ?",
             ),
             ("SELECT '\u{e4}\u{1f512}', \u{e4}", "SELECT ?, \u{e4}"),
+            (
+                "SELECT a$b$ FROM c$$ WHERE d$e = 'secret' AND e$b$ = $1",
+                "SELECT a$b$ FROM c$$ WHERE d$e = ? AND e$b$ = $1",
+            ),
+            (
+                r"SELECT a$e'secret\\', 'secret', $1||$b$secret$b$",
+                "SELECT a$e?, ?, $1||?",
+            ),
+            (
+                "SELECT \u{20ac}$x$, 'secret', $x$secret$x$ -- a\r'secret\nsecret'",
+                "SELECT \u{20ac}$x$, ?, ? ?",
+            ),
             ("", ""),
         ] {
             assert_eq!(masked(statement), shown, "{statement}");
@@ -235,6 +275,8 @@ mod tests {
             ("SELECT $x$secr", "SELECT ?..."),
             (r"SELECT 'a\' secret ', b", "SELECT ?..."),
             ("SELECT \"secr", "SELECT ..."),
+            ("SELECT $x", "SELECT ..."),
+            ("SELECT $1x$ 'secret' $x$ secret $x$", "SELECT ..."),
         ] {
             assert_eq!(masked(statement), shown, "{statement}");
         }
@@ -247,12 +289,72 @@ mod tests {
         assert!(shown.chars().count() <= SHOWN + REST.len(), "{shown}");
     }
 
+    /// Capitals stand in literals and comments alone.
+    const HIDDEN: &str = r#"[QZqz0-9 '"$\\\\\n\r/*;,.-]{0,9}"#;
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a-z_\u{e9}\u{20ac}][a-z0-9_$\u{e9}\u{20ac}]{0,4}"
+    }
+
+    fn literal() -> impl Strategy<Value = String> {
+        let dollars = ("([a-z_\u{e9}][a-z0-9_]{0,2})?", HIDDEN);
+        prop_oneof![
+            HIDDEN.prop_map(|it| format!("'{}'", it.replace('\'', "''"))),
+            (HIDDEN, "[eE]").prop_map(|(it, kind)| {
+                format!("{kind}'{}'", it.replace('\\', r"\\").replace('\'', r"\'"))
+            }),
+            dollars.prop_map(|(tag, it)| {
+                let mark = format!("${tag}$");
+                format!("{mark}{}{mark}", it.replace('$', " "))
+            }),
+            "[0-9]{1,3}(\\.[0-9]{1,2})?",
+        ]
+    }
+
+    fn other() -> impl Strategy<Value = String> {
+        prop_oneof![
+            name(),
+            "\\$[1-9]",
+            "[a-z$' -]{1,5}".prop_map(|it| format!("\"{it}\"")),
+            "[QZ'$ ]{0,5}".prop_map(|it| format!("/*{it}*/")),
+            ("[QZ'\"$ ]{0,5}", "[\n\r]").prop_map(|(it, end)| format!("--{it}{end}")),
+        ]
+    }
+
+    fn statement() -> impl Strategy<Value = String> {
+        let gap = prop_oneof![
+            Just(" "),
+            Just(","),
+            Just("("),
+            Just(" = "),
+            Just("\n"),
+            Just("||")
+        ];
+        let piece = prop_oneof![literal(), other()];
+        let pieces = proptest::collection::vec((piece, gap), 0..12);
+        pieces.prop_map(|all| {
+            all.into_iter()
+                .flat_map(|(it, gap)| [it, gap.to_owned()])
+                .collect()
+        })
+    }
+
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_fail_or_grow(text in ".{0,300}") {
             let shown = masked(&text);
             proptest::prop_assert!(shown.chars().count() <= SHOWN * 2 + 300);
-            proptest::prop_assert!(!shown.contains('\n'));
+            proptest::prop_assert!(!shown.contains(|one: char| one.is_control()));
+        }
+
+        /// Whole, and cut anywhere as the server cuts it.
+        #[test]
+        fn no_literals_text_ever_survives(statement in statement(), at in 0_usize..200) {
+            let cut: String = statement.chars().take(at).collect();
+            for text in [&statement, &cut] {
+                let shown = masked(text);
+                proptest::prop_assert!(!shown.contains(['Q', 'Z']), "{text:?} shows {shown:?}");
+            }
         }
     }
 }
