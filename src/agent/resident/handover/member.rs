@@ -18,6 +18,8 @@ const WAY: Duration = Duration::from_secs(1);
 
 /// The status of a refusal that stays one. Its other home: images/postgres/handover.py.
 const DECLINED: u16 = 409;
+/// A verb that its image does not have.
+const NOT_UNDERSTOOD: u16 = 400;
 
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -38,6 +40,11 @@ pub enum StepError {
         verb: &'static str,
         why: String,
     },
+    /// Its image is of another version than the agent's.
+    #[error(
+        "{member} does not know the verb `{verb}`, for its image is older than the agent's: `scalectl images build`, then `scalectl up` replaces the members, one after the other; then try again"
+    )]
+    Older { member: String, verb: &'static str },
     /// Nothing was asked of anybody: what was found does not fit.
     #[error("{0}")]
     Unfit(String),
@@ -172,6 +179,7 @@ impl Way {
         let member = self.member.name;
         Err(match heard.answer.status {
             DECLINED => StepError::Declined { member, verb, why },
+            NOT_UNDERSTOOD => StepError::Older { member, verb },
             _ => StepError::Refused { member, verb, why },
         })
     }

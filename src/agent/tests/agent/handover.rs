@@ -125,6 +125,24 @@ fn nothing_is_held_while_a_member_still_goes_by_automatic_failover() {
 }
 
 #[test]
+fn a_member_of_an_older_image_refuses_the_move_and_it_is_told_what_to_do() {
+    let (cluster, console, _agent) = started();
+    cluster.members_obey();
+    let unknown = r#"{"error":"there is no verb paused"}"#;
+    cluster.members[1].set("POST /handover paused", 400, unknown);
+    let (code, told) = cluster.switch(&["--to", "db-2"], || {});
+    assert_ne!(code, Some(0), "{told}");
+    for words in [
+        "db-2 does not know the verb `paused`",
+        "then `scalectl up` replaces the members",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert!(moments(&console).0.is_empty(), "no transaction waited");
+    assert!(failover_is_on_since(&cluster.members[0]).is_some());
+}
+
+#[test]
 fn a_fence_that_takes_too_long_ends_with_the_old_primary() {
     let (cluster, console, _agent) = started();
     cluster.members_obey();
