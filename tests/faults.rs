@@ -89,6 +89,27 @@ fn an_up_that_is_ended_at_once_leaves_its_lock_and_the_next_one_goes_on_from_the
     victim.is_sound().expect("the next up converges");
 }
 
+/// It is healthy, and nobody in front of it knows it: the next `up` finds nothing to do.
+#[test]
+fn an_up_that_failed_before_the_edge_knew_the_app_is_followed_by_one_that_waits_for_it() {
+    let stack = Stack::tiny("unknown");
+    stack.must(&["up"]);
+    let agent = format!("{}-agent-1", stack.name);
+    let app = stack.instances("app");
+    // The agent tells the edge nothing while it is stopped.
+    listed(&["kill", "--signal", "STOP", &agent]);
+    listed(&["rm", "--force", "--volumes", &app[0]]);
+    let failed = stack.scalectl(&["up", "--wait-timeout", "5"]);
+    listed(&["kill", "--signal", "CONT", &agent]);
+    assert_eq!(failed.code, 6, "nobody answered:\n{}", failed.err);
+    assert_eq!(stack.instances("app").len(), 1, "it was made all the same");
+
+    let again = stack.must(&["up"]);
+    let (code, body) = stack.request("GET", "/visit", "");
+    assert_eq!(code, 200, "it is served: {body}\n{}", again.err);
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
+}
+
 /// Its owner cannot be looked up from here: a heartbeat tells whether it lives.
 #[test]
 fn a_lock_of_a_living_owner_elsewhere_is_refused_with_a_way_out_and_a_silent_one_is_taken_over() {

@@ -4,13 +4,14 @@
 //! stack's document at hand the plan can keep clients unaware.
 //! Next: `plan/restart.rs`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use scalectl_documents::{Compose, Span, Update};
+use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::DockerEngine;
-use scalectl_plan::{Call, Goal, LABELS, Observed, Operation, Plan};
+use scalectl_plan::{Call, Goal, Observed, Plan};
 use scalectl_ui::seconds;
 
 use crate::cli::apply;
@@ -51,7 +52,7 @@ pub async fn run(args: &RestartArgs, context: &Context) -> Result<ExitCode, Comm
         document: document.as_ref(),
         project: &project,
     };
-    if work.plan(&engine).await?.is_empty() {
+    if work.plan(&engine).await?.0.is_empty() {
         let nothing = format!("nothing of {project} runs; `scalectl up` brings it up");
         context.printer.say(&nothing);
         return Ok(ExitCode::SUCCESS);
@@ -91,40 +92,32 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn plan(&self, engine: &DockerEngine) -> Result<Plan, CommandError> {
+    /// The plan, and the named services that could have rolled and do not, each with
+    /// what was found of it.
+    async fn plan(
+        &self,
+        engine: &DockerEngine,
+    ) -> Result<(Plan, BTreeMap<String, String>), CommandError> {
         let deadline = Span(Duration::from_secs(self.args.wait_timeout));
         let (project, services) = (self.project, &self.args.services);
         let Some(compose) = self.document else {
             let observed = engine.observe(&Scope::project(project)).await?;
-            return Ok(scalectl_plan::restart(
-                project, &observed, services, deadline,
-            ));
+            let plan = scalectl_plan::restart(project, &observed, services, deadline);
+            return Ok((plan, BTreeMap::new()));
         };
         let observed = engine.observe(&Scope::of(compose)).await?;
         let goal = Goal::up(compose, deadline);
-        Ok(scalectl_plan::restart_as(&goal, &observed, services))
-    }
-
-    /// The named services that could have rolled and do not.
-    fn in_place<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p String> {
-        let compose = self.document;
-        self.args.services.iter().filter(move |name| {
-            let service = compose.and_then(|compose| compose.services.get(*name));
-            let is_made = |it: &Operation| match &it.call {
-                Call::CreateContainer { spec } => spec.labels.get(LABELS.service) == Some(*name),
-                _ => false,
-            };
-            service.is_some_and(|it| it.extension.update == Update::Rolling)
-                && !plan.operations.iter().any(is_made)
-        })
+        let in_place = scalectl_plan::in_place(&goal, &observed, services);
+        let plan = scalectl_plan::restart_as(&goal, &observed, services);
+        Ok((plan, in_place))
     }
 
     /// Looks and plans once more, now that nobody else changes anything.
     async fn apply(&self, context: &Context, engine: &DockerEngine) -> Result<(), CommandError> {
-        let plan = lock::unless_interrupted(self.plan(engine)).await?;
-        for service in self.in_place(&plan) {
+        let (plan, in_place) = lock::unless_interrupted(self.plan(engine)).await?;
+        for (service, why) in in_place {
             context.printer.say(&format!(
-                "{service} is stopped and started, for it is not well, or not what scale.yaml says now: requests can fail meanwhile"
+                "{service} is stopped and started, and not replaced while it serves, for {why}: requests can fail meanwhile"
             ));
         }
         let report = apply::run(context, engine, &plan, "restart").await?;

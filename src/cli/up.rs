@@ -3,8 +3,12 @@
 //! Also upgrades: a changed scale.yaml is only another document. Must never
 //! start or change anything itself. Next: `plan/rules.rs`.
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
+mod phase;
+mod saved;
+mod serving;
+mod unbuilt;
+
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,15 +16,17 @@ use std::time::Duration;
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
 use scalectl_engine_docker::DockerEngine;
-use scalectl_images::{AppBuild, AppImage};
-use scalectl_plan::{Data, Goal, ImageFacts, Observed, Ownership, Plan};
+use scalectl_plan::{Goal, Observed, Plan};
 use scalectl_ui::critical_path;
 
 use crate::cli::apply;
-use crate::cli::context::{Context, IMAGE_TAG};
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::images::{self, AppBuilds, ImageArgs};
 use crate::cli::lock::{self, Before, LockArgs, Wanted};
+use phase::phase_of;
+use saved::saved;
+pub use unbuilt::{assume_own, plan};
 
 /// Bring the stack up, or bring it to what scale.yaml says now
 #[derive(clap::Args, Debug)]
@@ -107,6 +113,8 @@ impl UpArgs {
     ) -> Result<(), CommandError> {
         let plan = self.plan_from(compose, observed)?;
         if plan.is_empty() && !lock::is_there(&plan.project, observed) {
+            let left = scalectl_plan::unconfirmed(&self.goal(compose), observed, &plan)?;
+            serving::confirm(context, engine, &left).await?;
             let nothing = format!("{} is up, nothing to do", plan.project);
             context.printer.say(&nothing);
             return Ok(());
@@ -166,19 +174,29 @@ impl UpArgs {
         before: Before,
     ) -> Result<(), CommandError> {
         let is_first = Cell::new(true);
+        let stays = RefCell::new(None);
         let done = apply::carry_out(context, engine, "up", before, async |is_unsettled| {
             let observed = engine.observe(&Scope::of(compose)).await?;
             // A plan of a file is for what was there at first.
-            if is_first.replace(false) && self.plan.is_some() {
-                return self.plan_from(compose, &observed);
-            }
-            let goal = Goal {
-                is_unsettled,
-                ..self.goal(compose)
+            let plan = match is_first.replace(false) && self.plan.is_some() {
+                true => self.plan_from(compose, &observed)?,
+                false => {
+                    let goal = Goal {
+                        is_unsettled,
+                        ..self.goal(compose)
+                    };
+                    scalectl_plan::build(&goal, &observed)?
+                }
             };
-            Ok(scalectl_plan::build(&goal, &observed)?)
+            let left = scalectl_plan::unconfirmed(&self.goal(compose), &observed, &plan)?;
+            // After a kill there is another look: the last one counts.
+            stays.replace(Some(left));
+            Ok(plan)
         });
         let done = done.await?;
+        if let Some(left) = stays.take() {
+            serving::confirm(context, engine, &left).await?;
+        }
         for (plan, report) in &done {
             context.printer.say(&critical_path(plan, report));
         }
@@ -192,168 +210,5 @@ impl UpArgs {
 
     fn goal<'a>(&self, compose: &'a Compose) -> Goal<'a> {
         Goal::up(compose, Span(Duration::from_secs(self.wait_timeout)))
-    }
-}
-
-/// Renders, looks and plans; changes nothing, not even an image. Gives also the
-/// images that `up` makes before it plans: the plan is made as if they were there.
-pub async fn plan(
-    context: &Context,
-    engine: DockerEngine,
-    phase: Option<u8>,
-    wait_timeout: u64,
-) -> Result<(Plan, Vec<String>), CommandError> {
-    let phase = phase_of(context, &engine, phase).await?;
-    let engine = &context.giving(engine, phase)?;
-    let mut missing = Vec::new();
-    match app_build(context, engine, phase).await? {
-        Some((build, AppImage::Missing)) => missing.push(build.image),
-        Some((build, AppImage::Changed)) => context.printer.say(&format!(
-            "{} is not what its folder gives now: `up` builds it first, and what follows from that is not in this plan",
-            build.image
-        )),
-        _ => {}
-    }
-    let compose = context.render_unbuilt(phase, engine).await?.compose;
-    let mut observed = engine.observe(&Scope::of(&compose)).await?;
-    let own = images::missing(&compose, &observed).into_iter();
-    missing.extend(own.map(|name| scalectl_images::reference(&name, IMAGE_TAG)));
-    if !missing.is_empty() {
-        context.printer.say(&format!(
-            "planned as if these images were there: `up` builds them first: {}",
-            missing.join(", ")
-        ));
-    }
-    assume(&missing, &mut observed);
-    let goal = Goal::up(&compose, Span(Duration::from_secs(wait_timeout)));
-    Ok((scalectl_plan::build(&goal, &observed)?, missing))
-}
-
-async fn app_build(
-    context: &Context,
-    engine: &DockerEngine,
-    phase: u8,
-) -> Result<Option<(AppBuild, AppImage)>, CommandError> {
-    match context.global.document.is_some() {
-        true => Ok(None),
-        false => images::app_state(context, engine, phase).await,
-    }
-}
-
-/// Takes those images of ours for made that the document names and the engine has not.
-pub fn assume_own(compose: &Compose, observed: &mut Observed) {
-    let own = images::missing(compose, observed).into_iter();
-    let own: Vec<_> = own
-        .map(|name| scalectl_images::reference(&name, IMAGE_TAG))
-        .collect();
-    assume(&own, observed);
-}
-
-/// Their content is not known: it is another one than that of any container.
-fn assume(images: &[String], observed: &mut Observed) {
-    for image in images {
-        let id = String::new();
-        observed.images.insert(image.clone(), ImageFacts { id });
-    }
-}
-
-/// The phase that is asked for, else the one that runs or ran last, else 1.
-async fn phase_of(
-    context: &Context,
-    engine: &DockerEngine,
-    asked: Option<u8>,
-) -> Result<u8, CommandError> {
-    if let Some(phase) = asked {
-        return Ok(phase);
-    }
-    let scope = Scope::project(&context.project()?);
-    let observed = engine.observe_own(&scope).await?;
-    let (None, Some(made_for)) = (observed.phase, observed.phase_of_volumes) else {
-        return Ok(observed.phase.unwrap_or(1));
-    };
-    let phase = of_members(context, engine, made_for, &observed).await?;
-    context.printer.say(&format!(
-        "taking phase {phase}, whose volumes {} has; `--phase` asks for another",
-        scope.project
-    ));
-    Ok(phase)
-}
-
-/// The phase that volumes were made for, or a smaller one that has every database member
-/// of which there is data: a migration has taken the others away, and kept what both have.
-async fn of_members(
-    context: &Context,
-    engine: &DockerEngine,
-    made_for: u8,
-    observed: &Observed,
-) -> Result<u8, CommandError> {
-    let there = observed.volumes.iter();
-    let there = there.filter(|(_, it)| it.data == Data::Member && it.ownership == Ownership::Ours);
-    let there: BTreeSet<_> = there.map(|(name, _)| name.clone()).collect();
-    if context.global.document.is_some() || there.is_empty() {
-        return Ok(made_for);
-    }
-    for phase in 1..made_for {
-        let compose = context.render_unbuilt(phase, engine).await?.compose;
-        if there.is_subset(&scalectl_plan::member_volumes(&compose)) {
-            return Ok(phase);
-        }
-    }
-    Ok(made_for)
-}
-
-/// A saved plan, if it was made from what is there now.
-fn saved(file: &PathBuf, fresh: &Plan) -> Result<Plan, CommandError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| CommandError::io(format!("read {}", file.display()), source))?;
-    let plan: Plan = serde_json::from_str(&text).map_err(|source| CommandError::BadPlan {
-        file: file.clone(),
-        source: Some(source),
-    })?;
-    if plan.project != fresh.project || plan.fingerprint != fresh.fingerprint {
-        return Err(CommandError::StalePlan { file: file.clone() });
-    }
-    let is_in_order = plan.operations.iter().zip(1..).all(|(operation, id)| {
-        operation.id.0 == id
-            && operation
-                .after
-                .iter()
-                .all(|before| before.0 < id && before.0 > 0)
-    });
-    match is_in_order {
-        true => Ok(plan),
-        false => Err(CommandError::BadPlan {
-            file: file.clone(),
-            source: None,
-        }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_first_plan_is_made_as_if_the_images_that_up_builds_were_there() {
-        let agent = scalectl_images::reference("agent", IMAGE_TAG);
-        let text = format!(
-            "name: shop\nservices:\n  agent: {{image: '{agent}', pull_policy: never, restart: always}}\n  app: {{image: 'shop-app:latest', pull_policy: never, restart: always}}\n"
-        );
-        let compose = Compose::parse(&text).unwrap();
-        let mut observed = Observed::default();
-        let goal = Goal::up(&compose, Span::seconds(60));
-        assert!(
-            scalectl_plan::build(&goal, &observed).is_err(),
-            "`up FILE` builds no app: an image that is missing refuses it"
-        );
-        assert_eq!(images::missing(&compose, &observed), ["agent"]);
-        assume(&[agent, "shop-app:latest".to_owned()], &mut observed);
-        let plan = scalectl_plan::build(&goal, &observed).unwrap();
-        let pulls = plan
-            .operations
-            .iter()
-            .filter(|it| it.call.verb() == "pull-image");
-        assert_eq!(pulls.count(), 0, "no registry has them:\n{plan}");
-        assert!(!plan.is_empty());
     }
 }

@@ -23,6 +23,7 @@ mod restart;
 mod rolled;
 mod rules;
 mod services;
+mod serving;
 mod spec;
 mod stranded;
 mod text;
@@ -38,7 +39,9 @@ pub use observed::{
 pub use operation::{Await, Call, Cause, FileContent, InjectedFile, OpId, Operation, Plan};
 pub use resources::member_volumes;
 pub use restart::{restart, restart_as};
+pub use rolled::in_place;
 pub use rules::{Goal, Volumes, build};
+pub use serving::unconfirmed;
 pub use spec::{ContainerSpec, NetworkPlace};
 pub use stranded::stranded;
 pub use values::read_label as read_values;

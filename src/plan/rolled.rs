@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scalectl_documents::Update;
+use scalectl_documents::{Service, Update};
 
 use crate::fleet::Fleet;
 use crate::graph::Graph;
@@ -26,6 +26,31 @@ pub(crate) fn those_that_can<'a>(
     fleet: &Fleet<'a>,
     named: &[String],
 ) -> BTreeSet<&'a str> {
+    let all = obstacles(goal, observed, fleet, named).into_iter();
+    let can = all.filter(|(_, obstacle)| obstacle.is_none());
+    can.map(|(name, _)| name).collect()
+}
+
+/// The named services that roll in general and are restarted in place, each with what was
+/// observed that leaves no other way.
+pub fn in_place(
+    goal: &Goal<'_>,
+    observed: &Observed,
+    named: &[String],
+) -> BTreeMap<String, String> {
+    let fleet = Fleet::of(observed);
+    let all = obstacles(goal, observed, &fleet, named).into_iter();
+    all.filter_map(|(name, obstacle)| Some((name.to_owned(), obstacle?)))
+        .collect()
+}
+
+/// For each named service that rolls what keeps it from that, if anything.
+fn obstacles<'a>(
+    goal: &'a Goal<'a>,
+    observed: &'a Observed,
+    fleet: &Fleet<'a>,
+    named: &[String],
+) -> BTreeMap<&'a str, Option<String>> {
     let (mut removed, mut graph) = (Removed::new(), Graph::default());
     let mut planner = Planner::new(
         goal,
@@ -38,23 +63,13 @@ pub(crate) fn those_that_can<'a>(
     for name in goal.compose.services.keys() {
         planner.stays(name, &[]);
     }
-    let is_named = |name: &str| named.iter().any(|it| it == name);
     let services = goal.compose.services.iter();
-    let can = services.filter(|(name, service)| {
-        let sorted = planner.sort(name, service);
-        is_named(name)
-            && service.extension.update == Update::Rolling
-            && service.healthcheck.is_some()
-            && service.ports.is_empty()
-            && !service.network_of().is_some_and(is_named)
-            && !planner.holders.contains(name.as_str())
-            && observed.images.contains_key(&service.image)
-            && sorted.replaced.is_empty()
-            && sorted.surplus.is_empty()
-            && sorted.kept.len() == service.replicas() as usize
-            && sorted.kept.iter().all(|(_, it)| *it == Verdict::Right)
+    let rolling = services.filter(|(name, service)| {
+        named.contains(name) && service.extension.update == Update::Rolling
     });
-    can.map(|(name, _)| name.as_str()).collect()
+    rolling
+        .map(|(name, service)| (name.as_str(), planner.obstacle(name, service, named)))
+        .collect()
 }
 
 /// Adds what replaces those services; `order` is after what other services that
@@ -88,6 +103,47 @@ pub(crate) fn plan<'a>(
 }
 
 impl<'a> Planner<'a, '_> {
+    /// What keeps a service from being replaced by one like it.
+    fn obstacle(&self, name: &'a str, service: &'a Service, named: &[String]) -> Option<String> {
+        let is_named = |holder: &&str| named.iter().any(|it| it == holder);
+        if service.healthcheck.is_none() {
+            return Some("it has no health check".to_owned());
+        }
+        if !service.ports.is_empty() {
+            return Some("it holds a port of this machine".to_owned());
+        }
+        if let Some(holder) = service.network_of().filter(is_named) {
+            return Some(format!(
+                "it lives in the network of {holder}, which is named, too"
+            ));
+        }
+        if self.holders.contains(name) {
+            return Some("others live in its network".to_owned());
+        }
+        if !self.observed.images.contains_key(&service.image) {
+            return Some(format!("the image {} is missing", service.image));
+        }
+        let sorted = self.sort(name, service);
+        if let Some(((container, _), cause)) = sorted.replaced.first() {
+            return Some(format!("{container} is to be replaced by `up` ({cause})"));
+        }
+        let wanted = service.replicas() as usize;
+        let there = sorted.kept.len() + sorted.surplus.len();
+        if there != wanted {
+            return Some(format!("{there} of them are there, not {wanted}"));
+        }
+        sorted.kept.iter().find_map(|((container, _), verdict)| {
+            let (Verdict::Await(cause)
+            | Verdict::Unpause(cause)
+            | Verdict::Start(cause)
+            | Verdict::Replace(cause)) = verdict
+            else {
+                return None;
+            };
+            Some(format!("{container} is {cause}"))
+        })
+    }
+
     /// A service that this plan leaves as it is.
     fn stays(&mut self, name: &'a str, well: &[OpId]) {
         let instances = self.fleet.of_service(name).iter();

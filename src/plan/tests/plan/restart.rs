@@ -3,7 +3,7 @@
 
 use insta::assert_snapshot;
 use scalectl_documents::Span;
-use scalectl_plan::{Goal, Plan, restart, restart_as, stranded};
+use scalectl_plan::{Goal, Health, Observed, Plan, in_place, restart, restart_as, stranded};
 
 use crate::scene::{Scene, at, parse, precedes, steps};
 use crate::stack::STACK;
@@ -175,6 +175,41 @@ fn a_named_service_that_rolls_gets_a_successor_before_it_is_drained_and_ends() {
     ");
     scene.run(&plan);
     assert!(scene.plan(STACK).is_empty(), "up has nothing to mend");
+}
+
+#[test]
+fn what_cannot_roll_is_told_with_what_was_found() {
+    let why = |text: &str, change: &dyn Fn(&mut Observed)| {
+        let scene = Scene::after(STACK);
+        let compose = parse(text);
+        let mut observed = scene.look(text);
+        change(&mut observed);
+        let goal = Goal::up(&compose, Span::seconds(60));
+        in_place(&goal, &observed, &["app".to_owned(), "db-1".to_owned()])
+    };
+    let app = |text: &str, change| why(text, change).remove("app").unwrap_or_default();
+    assert!(
+        why(STACK, &|_| ()).is_empty(),
+        "the app rolls, a database never does"
+    );
+    assert_eq!(
+        app(&STACK.replace("GREETING: hello", "GREETING: bye"), &|_| ()),
+        "shop-app-1 is to be replaced by `up` (definition changed)"
+    );
+    assert_eq!(
+        app(STACK, &|seen| {
+            seen.containers.get_mut("shop-app-1").unwrap().health = Health::Unhealthy;
+        }),
+        "shop-app-1 is not healthy yet"
+    );
+    assert_eq!(
+        app(STACK, &|seen| drop(seen.containers.remove("shop-app-1"))),
+        "0 of them are there, not 1"
+    );
+    assert_eq!(
+        app(STACK, &|seen| drop(seen.images.remove("app"))),
+        "the image app is missing"
+    );
 }
 
 #[test]
