@@ -175,6 +175,13 @@ fn restart_keeps_every_container(stack: &Stack) {
     assert_eq!(stack.scalectl(&["status", "--exit-code"]).code, 0);
 }
 
+/// All that the database has but for rows, with owners, rights and columns.
+const CONTENT: &str = "SELECT n.nspname, n.nspowner::regrole, n.nspacl, c.relname, c.relkind, \
+    c.relowner::regrole, c.relacl, (SELECT array_agg(a.attname ORDER BY attnum) FROM pg_attribute a \
+    WHERE a.attrelid = c.oid AND NOT attisdropped) \
+    FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid \
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1, 4";
+
 fn a_restored_dump_undoes_what_was_written_since(stack: &Stack) {
     let sql = |arguments: &[&str]| {
         let all = [&["db", "shell", "--", "-XAtqc"], arguments].concat();
@@ -193,16 +200,41 @@ fn a_restored_dump_undoes_what_was_written_since(stack: &Stack) {
         .args(["-c", "%a", "shop.dump"])
         .current_dir(&stack.folder));
     assert_eq!(mode.out, "600\n", "a dump is for its owner alone");
-    sql(&["INSERT INTO kept VALUES (2)"]);
+    let before = sql(&[CONTENT]);
+    sql(&[
+        "INSERT INTO kept VALUES (2); CREATE TABLE later (n int); CREATE VIEW seen AS TABLE kept",
+    ]);
+    sql(&["CREATE SCHEMA mine; CREATE TABLE mine.too (n int); ALTER TABLE kept ADD added int"]);
 
     let unasked = stack.scalectl(&["db", "restore", "shop.dump"]);
     assert_eq!(unasked.code, 4, "nobody could be asked:\n{}", unasked.err);
+    assert!(
+        unasked
+            .err
+            .contains("and so is what it lacks: mine.too, later, seen."),
+        "what goes is named:\n{}",
+        unasked.err
+    );
     assert_eq!(
         sql(&["SELECT count(*) FROM kept"]),
         "2\n",
         "so nothing has changed"
     );
+    let dump = std::fs::read(stack.folder.join("shop.dump")).unwrap();
+    std::fs::write(stack.folder.join("cut.dump"), &dump[..dump.len() - 40]).unwrap();
+    let cut = stack.scalectl(&["db", "restore", "--yes", "cut.dump"]);
+    assert_eq!(cut.code, 6, "{}", cut.err);
+    assert_eq!(
+        sql(&["SELECT count(*), to_regclass('mine.too') FROM kept"]),
+        "2|mine.too\n",
+        "a dump that ends early changes nothing"
+    );
     stack.must(&["db", "restore", "--yes", "shop.dump"]);
+    assert_eq!(
+        sql(&[CONTENT]),
+        before,
+        "it is what was dumped, and no more"
+    );
     assert_eq!(
         sql(&["SELECT count(*) FROM kept"]),
         "1\n",

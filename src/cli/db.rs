@@ -6,6 +6,7 @@
 //! `engine/docker/session.rs` (streams).
 
 mod dump;
+mod lost;
 mod restore;
 mod shell;
 pub mod switchover;
@@ -30,9 +31,7 @@ const DATABASE: &str = "app";
 const OWNER: &str = "app";
 const SUPERUSER: &str = "postgres";
 const SOCKET: &str = "/run/postgresql";
-/// What was made since the dump (a view, a foreign key) can hold on to a table that
-/// the dump has: then PostgreSQL refuses to replace that table.
-const RESTORE_FAILED: &str = "nothing was changed. Is it that something made since the dump depends on what the dump has? Drop it with `scalectl db shell` and restore again, or restore into an empty database (`scalectl down --volumes`, then `up`)";
+const RESTORE_FAILED: &str = "nothing was changed. A table that the app held for longer than 60 s, or a deadlock with it: restore again when the app has less to do. A dump that is damaged or incomplete: take another one";
 
 /// Look into the database, dump it, restore a dump, move its primary
 #[derive(clap::Args, Debug)]
@@ -47,8 +46,8 @@ enum Verb {
     Shell(ShellArgs),
     /// Write a dump of the app's database (pg_dump's custom format)
     Dump(DumpArgs),
-    /// Replace what a dump has in the app's database, wholly or not at all; what the
-    /// dump does not have stays
+    /// Make the app's database what a dump has, wholly or not at all; what the dump lacks is
+    /// lost: names it and asks
     Restore(RestoreArgs),
     /// Move the primary to another member while writes wait for a moment
     Switchover(SwitchoverArgs),
@@ -71,7 +70,7 @@ pub async fn run(args: &DbArgs, context: &Context) -> Result<ExitCode, CommandEr
         Verb::Dump(args) => dump(args, context, &engine, primary().await?).await,
         Verb::Restore(args) => {
             let primary = primary().await?;
-            ask(args, context, &project)?;
+            ask(args, context, &engine, &primary, &project).await?;
             let work = async |_| restore(args, context, &engine, primary).await;
             lock::held(args.lock, context, &engine, wanted("db restore"), work).await
         }
@@ -144,9 +143,16 @@ fn psql(database: &str, arguments: &[String]) -> Vec<String> {
 }
 
 fn program(name: &str, database: &str, arguments: &[String]) -> Vec<String> {
-    let common = [name, "-h", SOCKET, "-U", SUPERUSER, "-d", database];
-    let common = common.into_iter().map(str::to_owned);
-    common.chain(arguments.iter().cloned()).collect()
+    let to = ["-d".to_owned(), database.to_owned()];
+    let all = local(name).into_iter().chain(to);
+    all.chain(arguments.iter().cloned()).collect()
+}
+
+/// A program that connects by the local socket, without a database.
+fn local(name: &str) -> Vec<String> {
+    [name, "-h", SOCKET, "-U", SUPERUSER]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn refuse_failure(program: &'static str, code: i64, said: &[u8]) -> Result<(), CommandError> {
