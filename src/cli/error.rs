@@ -16,7 +16,7 @@ use scalectl_images::ImageError;
 use scalectl_migrate::DriveError;
 use scalectl_model::Mistakes;
 use scalectl_phase::PhaseError;
-use scalectl_plan::PlanError;
+use scalectl_plan::{Call, PlanError};
 use scalectl_render::RenderError;
 
 use crate::cli::migrate::MigrateError;
@@ -275,6 +275,21 @@ impl CommandError {
             } => failures.iter().any(|it| it.error.is_unknown()),
             _ => false,
         }
+    }
+
+    /// Whether the next one has to make sure of what this one could not: of calls that may be
+    /// under way, or of a container that runs while nobody in front of it has said that it
+    /// knows it. No look at the engine shows either.
+    pub fn leaves_unrest(&self) -> bool {
+        let is_question = |call: &Call| matches!(call, Call::Exec { .. });
+        let is_unanswered = match self {
+            Self::Execute {
+                source: ExecuteError::Failed { failures, .. },
+                ..
+            } => failures.iter().any(|it| is_question(&it.operation.call)),
+            _ => false,
+        };
+        is_unanswered || self.is_under_way()
     }
 
     /// Whether what fails so can go well after another look, if something has

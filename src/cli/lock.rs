@@ -62,8 +62,8 @@ pub fn is_there(project: &str, observed: &Observed) -> bool {
 /// asked for is done, as far as the engine tells.
 ///
 /// The lock is given back however the work ends, unless calls of it are under way
-/// in the engine: then it stays as that of one who was killed, for the next one
-/// to take over and to wait.
+/// in the engine, or nobody has said that what runs is served: then it stays as that of one
+/// who was killed, for the next one to take over and to make sure.
 ///
 /// # Errors
 /// What `work` gives; `Lock` if somebody else works on the stack for longer than
@@ -85,7 +85,7 @@ pub async fn held<T>(
         outcome = work => outcome,
         () = lost(&guard) => Err(CommandError::LockLost),
     };
-    if outcome.as_ref().is_err_and(CommandError::is_under_way) {
+    if outcome.as_ref().is_err_and(CommandError::leaves_unrest) {
         return outcome;
     }
     if let Err(error) = guard.release(engine).await {

@@ -5,10 +5,9 @@
 
 mod phase;
 mod saved;
-mod serving;
 mod unbuilt;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -113,8 +112,6 @@ impl UpArgs {
     ) -> Result<(), CommandError> {
         let plan = self.plan_from(compose, observed)?;
         if plan.is_empty() && !lock::is_there(&plan.project, observed) {
-            let left = scalectl_plan::unconfirmed(&self.goal(compose), observed, &plan)?;
-            serving::confirm(context, engine, &left).await?;
             let nothing = format!("{} is up, nothing to do", plan.project);
             context.printer.say(&nothing);
             return Ok(());
@@ -174,29 +171,19 @@ impl UpArgs {
         before: Before,
     ) -> Result<(), CommandError> {
         let is_first = Cell::new(true);
-        let stays = RefCell::new(None);
         let done = apply::carry_out(context, engine, "up", before, async |is_unsettled| {
             let observed = engine.observe(&Scope::of(compose)).await?;
             // A plan of a file is for what was there at first.
-            let plan = match is_first.replace(false) && self.plan.is_some() {
-                true => self.plan_from(compose, &observed)?,
-                false => {
-                    let goal = Goal {
-                        is_unsettled,
-                        ..self.goal(compose)
-                    };
-                    scalectl_plan::build(&goal, &observed)?
-                }
+            if is_first.replace(false) && self.plan.is_some() {
+                return self.plan_from(compose, &observed);
+            }
+            let goal = Goal {
+                is_unsettled,
+                ..self.goal(compose)
             };
-            let left = scalectl_plan::unconfirmed(&self.goal(compose), &observed, &plan)?;
-            // After a kill there is another look: the last one counts.
-            stays.replace(Some(left));
-            Ok(plan)
+            Ok(scalectl_plan::build(&goal, &observed)?)
         });
         let done = done.await?;
-        if let Some(left) = stays.take() {
-            serving::confirm(context, engine, &left).await?;
-        }
         for (plan, report) in &done {
             context.printer.say(&critical_path(plan, report));
         }

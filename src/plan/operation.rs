@@ -174,8 +174,6 @@ pub enum Cause {
     RestartAsked,
     /// Somebody died before those in front of it were known to know it.
     Unsettled,
-    /// It runs already; whether those in front of it know it is asked once more.
-    Unconfirmed,
 }
 
 /// A graph of operations from what is to what is wanted.
@@ -281,7 +279,6 @@ impl fmt::Display for Cause {
             Self::DataRemovalAsked => f.write_str("removal of data asked"),
             Self::RestartAsked => f.write_str("restart asked"),
             Self::Unsettled => f.write_str("a scalectl ended before this was sure"),
-            Self::Unconfirmed => f.write_str("whether it is served"),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Rolling: who is drained by whom, and leftovers of a roll that was killed.
 
 use insta::assert_snapshot;
-use scalectl_documents::Span;
-use scalectl_plan::{Call, Goal, unconfirmed};
+use scalectl_plan::Call;
 
-use crate::scene::{Scene, at, parse, precedes, steps};
+use crate::scene::{Scene, at, precedes, steps};
 use crate::stack::STACK;
 
 fn changed() -> String {
@@ -185,29 +184,6 @@ fn after_a_death_at_work_it_is_made_sure_that_those_in_front_know_what_runs() {
     let scene = Scene::after(&stack);
     assert!(scene.plan(&stack).is_empty(), "all is as it should be");
     assert_snapshot!(scene.plan_unsettled(&stack), @"1 shop-agent-1  exec             a scalectl ended before this was sure  runs `ready shop-app-1`");
-}
-
-/// The plan is empty, and yet nobody can say that it is served.
-#[test]
-fn of_what_stays_it_is_asked_once_whether_those_in_front_know_it() {
-    let stack = STACK.replace("update: rolling\n      drain", KNOWN);
-    let scene = Scene::after(&stack);
-    let asked = |text: &str| {
-        let compose = parse(text);
-        let goal = Goal::up(&compose, Span::seconds(60));
-        unconfirmed(&goal, &scene.look(text), &scene.plan(text)).unwrap()
-    };
-    assert_snapshot!(asked(&stack), @"1 shop-agent-1  exec             whether it is served  runs `ready shop-app-1`");
-    let other = stack.replace(
-        "labels: {dev.scalectl.settings: a1}",
-        "labels: {dev.scalectl.settings: b2}",
-    );
-    assert_snapshot!(asked(&other), @"1 shop-agent-1  exec             whether it is served  runs `ready shop-app-1`");
-    let upgraded = stack.replace("GREETING: hello", "GREETING: bye");
-    assert!(
-        asked(&upgraded).is_empty(),
-        "the new one is waited for by the plan, and the old one goes"
-    );
 }
 
 #[test]
