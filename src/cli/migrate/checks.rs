@@ -2,7 +2,8 @@
 
 use scalectl_documents::{Compose, Span};
 use scalectl_engine::{Engine, Scope};
-use scalectl_migrate::{Census, Copies, Expected, Outline, Step, expected};
+use scalectl_engine_docker::DockerEngine;
+use scalectl_migrate::{Census, Copies, Expected, Ladder, Outline, Step, expected, outline};
 use scalectl_plan::{Goal, Observed, PlanError};
 use scalectl_ui::expected_text;
 
@@ -10,7 +11,7 @@ use super::begin::Way;
 use super::needs::{self, Needs};
 use super::report;
 use super::site::MAX_HOLD_MS;
-use super::{Begin, MigrateError};
+use super::{Begin, MigrateError, OnwardArgs};
 use crate::cli::context::Context;
 use crate::cli::db::switchover;
 use crate::cli::error::CommandError;
@@ -78,7 +79,7 @@ impl Way {
         let work = Work {
             end_sessions: begin.end_sessions,
             ..work(&self.outline(), primary.as_deref(), |name| {
-                self.is_member(name)
+                is_member(&self.ladder, name)
             })
         };
         let names = preflight::names(&observed);
@@ -126,11 +127,60 @@ impl Way {
             &MigrateError::Database { project, why },
         ))
     }
+}
 
-    fn is_member(&self, service: &str) -> bool {
-        let mut rungs = 0..self.ladder.rungs().len();
-        rungs.any(|rung| self.ladder.members(rung).contains_key(service))
+/// What is left of an open migration, between two rungs.
+pub struct Rest<'a> {
+    pub engine: &'a DockerEngine,
+    pub project: &'a str,
+    pub ladder: &'a Ladder,
+    pub rung: usize,
+    pub goal: usize,
+}
+
+impl Rest<'_> {
+    /// As before the beginning, but that what passes by itself is only told: a kill leaves an
+    /// agent at work and members on their way, and the steps wait for both.
+    pub async fn look(&self, args: OnwardArgs) -> Result<Vec<Check>, CommandError> {
+        let report = self.engine.report().await?;
+        let then = &self.ladder.rungs()[self.goal].compose;
+        let mut observed = self.engine.observe(&Scope::of(then)).await?;
+        assume_own(then, &mut observed);
+        let mut checks = vec![preflight::engine(&report)];
+        let wait = Span::seconds(args.how.wait_timeout);
+        checks.extend(in_the_way(then, &observed, wait));
+        let Ok(agent) = switchover::agent(self.project, &observed) else {
+            return Ok(checks);
+        };
+        let facts = preflight::facts(self.engine, &agent).await?;
+        let primary = facts.as_ref().ok().map(|it| it.primary.clone());
+        let outline = outline(self.ladder, self.rung, self.goal);
+        let work = Work {
+            end_sessions: args.end_sessions,
+            ..work(&outline, primary.as_deref(), |name| {
+                is_member(self.ladder, name)
+            })
+        };
+        let names = preflight::names(&observed);
+        let found = preflight::database(facts, work, &names).into_iter();
+        checks.extend(found.map(unless_it_passes));
+        Ok(checks)
     }
+}
+
+fn unless_it_passes(check: Check) -> Check {
+    match PASSES.contains(&check.name) {
+        true => check.noted(),
+        false => check,
+    }
+}
+
+/// Checks of what passes by itself: who is primary and busy, and who follows.
+const PASSES: [&str; 2] = ["database", "standbys"];
+
+fn is_member(ladder: &Ladder, service: &str) -> bool {
+    let mut rungs = 0..ladder.rungs().len();
+    rungs.any(|rung| ladder.members(rung).contains_key(service))
 }
 
 /// What stands in the way of the document that it leads to.
@@ -171,7 +221,7 @@ fn work(outline: &Outline, primary: Option<&str>, is_member: impl Fn(&str) -> bo
 mod tests {
     use std::collections::BTreeSet;
 
-    use scalectl_migrate::OutlinedStep;
+    use scalectl_migrate::{Facts, OutlinedStep, Prepared};
 
     use super::*;
 
@@ -192,6 +242,31 @@ mod tests {
             destroys: BTreeSet::new(),
             forgets: BTreeSet::new(),
         }
+    }
+
+    #[test]
+    fn what_a_kill_left_on_its_way_is_told_and_what_stays_in_the_way_refuses_to_go_on() {
+        let moves = Work {
+            moves_primary: true,
+            hold_ms: MAX_HOLD_MS,
+            ..Work::default()
+        };
+        let refused = |facts| {
+            let checks = preflight::database(facts, moves, &Default::default()).into_iter();
+            let rest = checks.map(unless_it_passes);
+            let refused = rest.filter(|it| it.state == State::Refused);
+            refused.map(|it| it.name).collect::<Vec<_>>()
+        };
+        let busy = Facts {
+            is_busy: true,
+            is_synchronous: true,
+            synchronous_standby_names: "db-2".to_owned(),
+            ..Facts::default()
+        };
+        assert!(refused(Ok(busy.clone())).is_empty());
+        assert!(refused(Err("no answer".to_owned())).is_empty());
+        let prepared = vec![Prepared::default()];
+        assert_eq!(refused(Ok(Facts { prepared, ..busy })), ["prepared"]);
     }
 
     #[test]

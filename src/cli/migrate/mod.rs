@@ -67,14 +67,24 @@ pub struct HowArgs {
     lock: LockArgs,
 }
 
+/// How one that is open goes on.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub struct OnwardArgs {
+    /// Accept that sessions past the pooler and in its session mode are ended
+    #[arg(long)]
+    end_sessions: bool,
+    #[command(flatten)]
+    how: HowArgs,
+}
+
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
     /// Tell how far the migration is that is open
     Status,
     /// Go on with the migration that is open
-    Resume(HowArgs),
+    Resume(OnwardArgs),
     /// Take the migration that is open back to where it began
-    Abort(HowArgs),
+    Abort(OnwardArgs),
     /// Take the last migration back: the same as a migration to where it began
     Undo(Begin),
     /// List the migrations of this stack
@@ -87,8 +97,8 @@ pub async fn run(args: &MigrateArgs, context: &Context) -> Result<ExitCode, Comm
     match (&args.verb, args.to) {
         (None, Some(to)) => begin::run(context, to, args.begin).await?,
         (None, None) | (Some(Verb::Status), _) => told::status(context).await?,
-        (Some(Verb::Resume(how)), _) => onward::resume(context, *how).await?,
-        (Some(Verb::Abort(how)), _) => onward::abort(context, *how).await?,
+        (Some(Verb::Resume(args)), _) => onward::resume(context, *args).await?,
+        (Some(Verb::Abort(args)), _) => onward::abort(context, *args).await?,
         (Some(Verb::Undo(begin)), _) => onward::undo(context, *begin).await?,
         (Some(Verb::History), _) => told::history(context).await?,
         (Some(Verb::Report(args)), _) => report::report(context, args).await?,

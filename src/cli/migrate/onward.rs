@@ -9,14 +9,19 @@ use scalectl_migrate::{Drive, Event, Ladder, Migration, Step, course};
 use scalectl_plan::{Observed, Volumes};
 
 use super::begin::{self, ask, looks};
+use super::checks::Rest;
 use super::site::DockerSite;
-use super::{Begin, HowArgs, MigrateError, journal, ladder, told};
+use super::{Begin, HowArgs, MigrateError, OnwardArgs, journal, ladder, told};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::lock::{self, Before, Wanted};
+use crate::cli::preflight::{self, State};
 
-pub async fn resume(context: &Context, how: HowArgs) -> Result<(), CommandError> {
+pub async fn resume(context: &Context, args: OnwardArgs) -> Result<(), CommandError> {
+    let how = args.how;
     let open = Open::look(context).await?;
+    let rest = (open.migration.rung, open.migration.goal);
+    open.look_again(context, args, rest).await?;
     if !open.migration.is_journaled() {
         // Nobody can tell whether that was ever asked.
         open.ask(context, how, (open.migration.start, open.migration.goal))?;
@@ -27,9 +32,12 @@ pub async fn resume(context: &Context, how: HowArgs) -> Result<(), CommandError>
     open.take_on(context, how, "migrate resume", None).await
 }
 
-pub async fn abort(context: &Context, how: HowArgs) -> Result<(), CommandError> {
+pub async fn abort(context: &Context, args: OnwardArgs) -> Result<(), CommandError> {
+    let how = args.how;
     let open = Open::look(context).await?;
     if open.migration.is_turned_back && open.migration.trouble.is_none() {
+        let rest = (open.migration.rung, open.migration.goal);
+        open.look_again(context, args, rest).await?;
         return open.take_on(context, how, "migrate abort", None).await;
     }
     if open.migration.is_past_return {
@@ -41,6 +49,7 @@ pub async fn abort(context: &Context, how: HowArgs) -> Result<(), CommandError> 
         let told = format!("it cannot be taken back as it stands: going on {way}");
         context.printer.say(&told);
     }
+    open.look_again(context, args, turn).await?;
     open.ask(context, how, turn)?;
     open.take_on(context, how, "migrate abort", Some(turn))
         .await
@@ -62,7 +71,10 @@ pub async fn undo(context: &Context, undo: Begin) -> Result<(), CommandError> {
     match moved.next() {
         // It rests, so that it can be taken back like this.
         Some(open) if open.ended.is_none() && open.generations.is_some() && !undo.dry_run => {
-            abort(context, undo.how).await
+            let Begin {
+                end_sessions, how, ..
+            } = undo;
+            abort(context, OnwardArgs { end_sessions, how }).await
         }
         Some(open) if open.ended.is_none() => {
             let way = open.way();
@@ -113,6 +125,34 @@ impl Open {
             ladder,
             migration,
         })
+    }
+
+    /// What stands in the way of the rest: all of it at once, before anything goes on. A
+    /// move of the whole database looks by itself, before each of its tries.
+    async fn look_again(
+        &self,
+        context: &Context,
+        args: OnwardArgs,
+        (rung, goal): (usize, usize),
+    ) -> Result<(), CommandError> {
+        if self.migration.generations.is_some() {
+            return Ok(());
+        }
+        let rest = Rest {
+            engine: &self.engine,
+            project: &self.project,
+            ladder: &self.ladder,
+            rung,
+            goal,
+        };
+        let checks = rest.look(args).await?;
+        let notes = checks.iter().filter(|it| it.state == State::Note).cloned();
+        let notes: Vec<_> = notes.collect();
+        if !notes.is_empty() {
+            let text = preflight::text(&context.printer, &notes);
+            context.printer.say(text.trim_end());
+        }
+        preflight::refuse(&checks)
     }
 
     /// It has moved, and rests: to go on is to give the old cluster up.
