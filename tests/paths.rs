@@ -47,6 +47,32 @@ fn phase_2_uses_every_component_that_it_has_and_down_volumes_leaves_nothing() {
     assert_eq!(stack.networks(), Vec::<String>::new(), "no network stays");
 }
 
+#[test]
+fn the_settings_that_scale_yaml_may_name_are_those_that_patroni_passes_on() {
+    let known = include_str!("../src/model/postgres_17_settings.txt");
+    let script = "import os, patroni, yaml\n\
+         folder = os.path.dirname(patroni.__file__) + '/postgresql/available_parameters/'\n\
+         names = set()\n\
+         for file in os.listdir(folder):\n    \
+             if file.endswith('.yml'):\n        \
+                 for name, all in yaml.safe_load(open(folder + file))['parameters'].items():\n            \
+                     if any(it.get('version_from', 0) <= 170000 < it.get('version_till', 10**9) for it in all):\n                \
+                         names.add(name.lower())\n\
+         print('\\n'.join(sorted(names)))\n";
+    let image = format!("scalectl/postgres:{}", env!("CARGO_PKG_VERSION"));
+    let mut docker = std::process::Command::new("docker");
+    docker.args([
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--entrypoint",
+        "python3",
+    ]);
+    let told = run(docker.args([&image, "-c", script]));
+    assert_eq!(told.out, known, "{}", told.err);
+}
+
 fn all_are_healthy(stack: &Stack) {
     let status = stack.must(&["status"]);
     for member in ["db-1", "db-2", "db-3", "cache", "prometheus", "agent"] {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::cause::Cause;
 use crate::fields::{Decode, Reader, Spanned};
 use crate::node::Node;
+use crate::suggest;
 use crate::units::Text;
 use crate::values::AnyScalar;
 
@@ -133,6 +134,10 @@ const OWNED: [Owned; 9] = [
     },
 ];
 
+/// What Patroni passes on to PostgreSQL 17: it leaves out all others and only its log says so.
+/// Source: the postgres image, Patroni's `available_parameters`; `tests/paths.rs` compares.
+const KNOWN: &str = include_str!("postgres_17_settings.txt");
+
 /// The pools of two poolers, one of which replaces the other, monitoring, Patroni and
 /// replication fit into so many (`templates/compose/pooler/databases.ini.hbs`).
 const LEAST_CONNECTIONS: u32 = 80;
@@ -148,26 +153,23 @@ impl Text for SettingName {
     fn parse(text: &str) -> Result<Self, Cause> {
         // PostgreSQL does not mind the case of a name; one spelling is enough here.
         let lower = text.to_ascii_lowercase();
-        for owned in &OWNED {
-            let by_prefix = owned
-                .prefixes
-                .iter()
-                .any(|prefix| lower.starts_with(prefix));
-            if by_prefix || owned.names.contains(&lower.as_str()) {
-                let Owned { reason, hint, .. } = *owned;
-                return Err(Cause::OwnedSetting {
-                    setting: text.to_owned(),
-                    reason,
-                    hint,
-                });
-            }
+        if let Some(&Owned { reason, hint, .. }) = owner(&lower) {
+            return Err(Cause::OwnedSetting {
+                setting: text.to_owned(),
+                reason,
+                hint,
+            });
         }
         let right = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         if lower == text
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.chars().all(right)
         {
-            return Ok(Self(text.to_owned()));
+            // With a dot it is an extension's.
+            return match text.contains('.') || KNOWN.lines().any(|known| known == text) {
+                true => Ok(Self(text.to_owned())),
+                false => Err(unknown(text)),
+            };
         }
         let near = lower.replace(['-', ' '], "_");
         Err(Cause::BadSetting {
@@ -179,6 +181,28 @@ impl Text for SettingName {
                 }
             },
         })
+    }
+}
+
+/// Who owns a setting, if scalectl does.
+fn owner(name: &str) -> Option<&'static Owned> {
+    OWNED.iter().find(|owned| {
+        let mut prefixes = owned.prefixes.iter();
+        owned.names.contains(&name) || prefixes.any(|prefix| name.starts_with(prefix))
+    })
+}
+
+fn unknown(name: &str) -> Cause {
+    let free: Vec<_> = KNOWN.lines().filter(|it| owner(it).is_none()).collect();
+    let hint = match suggest::nearest(name, &free) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "PostgreSQL's manual lists them; one of an extension has the extension's name and \
+                 a dot before it"
+            .to_owned(),
+    };
+    Cause::BadSetting {
+        setting: name.to_owned(),
+        hint,
     }
 }
 

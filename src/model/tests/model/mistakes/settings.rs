@@ -163,6 +163,25 @@ fn fewer_connections_than_the_poolers_pools_are_refused_with_the_least() {
     ");
 }
 
+/// Patroni would leave it out, and nobody would know.
+#[test]
+fn a_setting_that_postgresql_does_not_have_is_refused_with_the_nearest() {
+    let said = |name: &str| mistakes_after_start(&format!("database: {{settings: {{{name}: 1}}}}"));
+    let typo = said("work_memm");
+    assert!(
+        typo.contains("`work_memm` is no name of a PostgreSQL setting"),
+        "{typo}"
+    );
+    assert!(typo.contains("did you mean `work_mem`?"), "{typo}");
+    assert!(said("server_version").contains("bad_setting"));
+    let near_an_owned_one = said("wal_levl");
+    assert!(
+        !near_an_owned_one.contains("`wal_level`"),
+        "{near_an_owned_one}"
+    );
+    assert!(said("quizzical").contains("PostgreSQL's manual lists them"));
+}
+
 #[test]
 fn a_setting_has_a_name_and_a_value_of_one_line() {
     assert_snapshot!(mistakes_after_start("database: {settings: {Work-Mem: 8MB, work_mem: \"8\\nMB\"}}"), @r#"
